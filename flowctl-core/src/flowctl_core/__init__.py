@@ -1,0 +1,24 @@
+"""flowctl's public names for plugin authors.
+
+Everything here is loaded on first use, so that the command's quick paths import nothing they do not need.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowctl_core import errors, models
+    from flowctl_core.hookspecs import CONTRACT_VERSION, hookimpl
+
+__all__ = ["CONTRACT_VERSION", "errors", "hookimpl", "models"]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in ("errors", "models"):
+        return import_module(f"flowctl_core.{name}")
+    if name in ("CONTRACT_VERSION", "hookimpl"):
+        return getattr(import_module("flowctl_core.hookspecs"), name)
+    raise AttributeError(f"module 'flowctl_core' has no attribute {name!r}")

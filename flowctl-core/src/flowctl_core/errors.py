@@ -1,0 +1,195 @@
+"""Every error a user can meet.
+
+One base with a message (the problem), a hint (what to do), an exit code and an HTTP status; one subclass
+a stage. The command line prints them in one place (`flowctl_core.cli.failure`), the registry answers with
+RFC 9457 problem+json in another. Exit codes are stable and listed in docs/exit-codes.md.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FlowctlError(Exception):
+    """A problem the user can act on.
+
+    `message` states the problem, `hint` says what to do about it, `output` is what a failed tool itself
+    printed, shown whole. `code` names the class of error in JSON output.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, hint: str | None = None, output: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.output = output
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(FlowctlError):
+    """The command line asks for something that does not exist or contradicts itself."""
+
+    code = "usage"
+    exit_code = 2
+    http_status = 400
+
+
+class SpecError(FlowctlError):
+    """component.yaml, bundle.yaml or pipeline.yaml cannot be read or breaks a rule."""
+
+    code = "spec"
+    exit_code = 10
+    http_status = 422
+
+
+class ConfigError(FlowctlError):
+    """The user's configuration file or an environment variable has a bad value."""
+
+    code = "config"
+    exit_code = 11
+    http_status = 500
+
+
+class SourceError(FlowctlError):
+    """The source tree cannot be read: missing, not a folder, loops, leads outside itself."""
+
+    code = "source"
+    exit_code = 12
+    http_status = 422
+
+
+class DetectionError(FlowctlError):
+    """Base of the three ways in which no builder is chosen."""
+
+    code = "detection"
+    exit_code = 20
+    http_status = 422
+
+
+class NothingDetectedError(DetectionError):
+    """No builder recognised the source."""
+
+    code = "nothing-detected"
+    exit_code = 20
+
+
+class AmbiguousDetectionError(DetectionError):
+    """Two or more builders claim the source with equal right."""
+
+    code = "ambiguous-detection"
+    exit_code = 21
+
+
+class DetectorCrashedError(DetectionError):
+    """A builder's detection raised, so its answer is unknown."""
+
+    code = "detector-crashed"
+    exit_code = 22
+
+
+class PlanError(FlowctlError):
+    """The builder recognised the source but cannot say what to build (no program, several, …)."""
+
+    code = "plan"
+    exit_code = 23
+    http_status = 422
+
+
+class ToolchainError(FlowctlError):
+    """A toolchain is missing or does not satisfy the version that the source declares."""
+
+    code = "toolchain"
+    exit_code = 30
+    http_status = 422
+
+
+class FetchError(FlowctlError):
+    """Dependencies could not be brought in."""
+
+    code = "fetch"
+    exit_code = 31
+    http_status = 502
+
+
+class BuildError(FlowctlError):
+    """The toolchain ran and failed, or did not make what the plan promised."""
+
+    code = "build"
+    exit_code = 32
+    http_status = 422
+
+
+class DependenciesMissingError(BuildError):
+    """A build without network found a dependency missing: core fetches once and builds again."""
+
+    code = "dependencies-missing"
+
+
+class TestsFailedError(FlowctlError):
+    """The project's own tests failed, or there were none."""
+
+    __test__ = False
+
+    code = "tests-failed"
+    exit_code = 33
+    http_status = 422
+
+
+class NoTestsError(TestsFailedError):
+    """The project has no tests: said, and not success by silence."""
+
+    code = "no-tests"
+    exit_code = 34
+
+
+class InterfaceError(FlowctlError):
+    """What was built does not offer what component.yaml or metadata.json declares."""
+
+    code = "interface"
+    exit_code = 35
+    http_status = 422
+
+
+class ToolTimeoutError(FlowctlError):
+    """A tool ran longer than allowed; its whole process group was ended."""
+
+    code = "timeout"
+    exit_code = 36
+    http_status = 504
+
+
+class StoreError(FlowctlError):
+    """A file could not be written: disk full, read-only folder, no permission."""
+
+    code = "store"
+    exit_code = 40
+    http_status = 507
+
+
+class LockedError(FlowctlError):
+    """Another flowctl process works on the same folder and did not finish in time."""
+
+    code = "locked"
+    exit_code = 41
+    http_status = 409
+
+
+class PluginError(FlowctlError):
+    """A plugin breaks the contract: unknown hook, wrong arguments, wrong answer, several providers."""
+
+    code = "plugin"
+    exit_code = 50
+    http_status = 500
+
+
+class CancelledError(FlowctlError):
+    """The user pressed Ctrl-C or the build was cancelled; every child process has been ended."""
+
+    code = "cancelled"
+    exit_code = 130
+    http_status = 409

@@ -1,0 +1,121 @@
+"""What a build makes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from flowctl_core.models.base import Frozen
+from flowctl_core.models.platform import Platform
+
+ArtifactKind = Literal["program", "library", "tree"]
+
+
+class Artifact(Frozen):
+    """A file (or, kind `tree`, a folder that the program needs beside it) that a build made.
+
+    Builders fill in path, kind and platform; core measures digest and size. `path` is relative to the
+    source tree, POSIX spelling.
+    """
+
+    path: str
+    kind: ArtifactKind = "program"
+    platform: Platform
+    digest: str = ""
+    """`sha256:<hex>` of the bytes; for a tree, of its canonical listing (path, mode, digest)."""
+    size: int = 0
+    """Bytes; for a tree, the sum over its files."""
+    relocatable: bool = True
+    """False: only valid in the folder it was built in (a Python environment)."""
+
+
+class FetchReport(Frozen):
+    """What fetch did."""
+
+    fetched: int | None = None
+    """Number of dependencies brought in, where the tool says so."""
+    ran_code: tuple[str, ...] = ()
+    """Packages whose own code ran while fetching (build scripts, postinstall)."""
+
+
+class BuildResult(Frozen):
+    """What build made for the host platform."""
+
+    artifacts: tuple[Artifact, ...]
+    warnings: tuple[str, ...] = ()
+
+
+class PlatformOutcome(Frozen):
+    """What a release build made for one platform, or why it could not."""
+
+    platform: Platform
+    artifacts: tuple[Artifact, ...] = ()
+    failure: str | None = None
+    duration_s: float = 0.0
+
+
+class ReleaseResult(Frozen):
+    """One outcome for each platform that was asked for."""
+
+    outcomes: tuple[PlatformOutcome, ...]
+
+
+class CleanReport(Frozen):
+    """Paths that clean removed, relative to the source tree."""
+
+    removed: tuple[str, ...] = ()
+
+
+class Dependency(Frozen):
+    """A resolved dependency (package URL, https://github.com/package-url/purl-spec)."""
+
+    purl: str
+    direct: bool = False
+    scope: Literal["runtime", "build", "test"] = "runtime"
+    parents: tuple[str, ...] = ()
+    """purls of the packages that brought it in."""
+
+
+class DependencyReport(Frozen):
+    """All resolved dependencies."""
+
+    dependencies: tuple[Dependency, ...] = ()
+
+
+class ImageFile(Frozen):
+    """A file to put into an image."""
+
+    source: str
+    """Path of the artifact, relative to the source tree."""
+    target: str
+    """Absolute path in the image."""
+    mode: int = 0o755
+
+
+class ImagePlan(Frozen):
+    """How an artifact becomes an image."""
+
+    base: str | None = None
+    """Image reference; None is scratch."""
+    files: tuple[ImageFile, ...] = ()
+    entrypoint: tuple[str, ...] = ("/app/component",)
+    user: str = "65532:65532"
+    environment: dict[str, str] = {}
+    labels: dict[str, str] = {}
+
+
+class Subject(Frozen):
+    """Something to sign: a name and its digest, never the bytes."""
+
+    name: str
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    statement: str | None = None
+    """An in-toto statement (JSON) to sign as DSSE; None signs the digest itself."""
+
+
+class Attestation(Frozen):
+    """A Sigstore bundle (JSON text) for one subject."""
+
+    subject: Subject
+    bundle: str

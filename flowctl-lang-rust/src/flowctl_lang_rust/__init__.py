@@ -1,0 +1,1 @@
+"""flowctl builder for Rust components."""

@@ -1,0 +1,1 @@
+"""The flowctl registry service."""
