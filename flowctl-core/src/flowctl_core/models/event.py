@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from flowctl_core.models.base import Frozen
 
@@ -16,6 +16,7 @@ class Event(Frozen):
     text: str
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Receives events while a hook works."""
 
