@@ -1,0 +1,1 @@
+"""Finds the tools that a plan asks for."""
