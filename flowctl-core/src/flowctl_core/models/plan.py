@@ -52,8 +52,11 @@ class ToolRequirement(Frozen):
     """Where the source declares it: `go.mod`, `package.json engines.node`."""
     executable: str = ""
     """Name on PATH; empty means the same as `name`."""
+    alternatives: tuple[str, ...] = ()
+    """Further names on PATH, tried in order when `executable` is missing, broken or the wrong version: an
+    interpreter that several versions of share a host (`python3.13`, `python3.12`)."""
     version_command: tuple[str, ...] = ("--version",)
-    """Arguments that make the tool print its version."""
+    """Arguments that make the tool print its version; empty: any version will do and it is never run to ask."""
     version_pattern: str = r"(\d+(?:\.\d+)+(?:[-.]?(?:rc|beta|alpha)[-.]?\d*)?)"
     """First group is the version in the printed text."""
     bundled_in: tuple[str, ...] = ()
