@@ -1,0 +1,225 @@
+"""Calls hooks: every builder for detection, exactly one for everything else, wrappers around both."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, final
+
+import pluggy
+
+from flowctl_core.errors import CancelledError, FlowctlError, PluginError
+from flowctl_core.models import Detection, SourceTree, ToolRequirement
+from flowctl_core.plugins.identity import PluginIdentity, PluginRecord
+from flowctl_core.plugins.manager import PluginManager
+from flowctl_core.plugins.signatures import HookSignature, signature
+
+
+@final
+class HookMissing:
+    """Answer of `call` when the builder does not implement the hook; false, and only ever `HOOK_MISSING`."""
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "HOOK_MISSING"
+
+
+HOOK_MISSING: Final = HookMissing()
+
+
+@dataclass(frozen=True)
+class DetectorCrash:
+    """A builder's detection (or another hook that every builder is asked) failed: its answer is unknown."""
+
+    error: FlowctlError
+
+
+DetectAnswer = tuple[PluginRecord, Detection | DetectorCrash | None]
+ToolchainAnswer = tuple[PluginRecord, tuple[ToolRequirement, ...] | DetectorCrash | None]
+
+
+class HookCaller(Protocol):
+    """Calls hooks of plugins, wherever they run."""
+
+    @property
+    def manager(self) -> PluginManager:
+        """The plugins that can be called."""
+        ...
+
+    def detect_all(self, source: SourceTree) -> list[DetectAnswer]:
+        """Ask every active builder, each by itself, so that a crash is attributed; ordered by builder name.
+
+        Raises only CancelledError.
+        """
+        ...
+
+    def toolchains(self) -> list[ToolchainAnswer]:
+        """Ask every active builder which tools it may use. Raises only CancelledError."""
+        ...
+
+    def call(self, builder: str, hook: str, **arguments: Any) -> Any:
+        """Call one hook of one builder, with all wrappers around it.
+
+        Answers with the model that the contract names, None when the builder answered None, or HOOK_MISSING
+        when it does not implement the hook. A FlowctlError of the plugin passes unchanged. Raises PluginError
+        when there is no such builder, the plugin crashes (its traceback is in `output`) or answers with
+        something else.
+        """
+        ...
+
+    def identities(self, builder: str) -> tuple[PluginIdentity, ...]:
+        """The builder and all wrappers, for the cache key and provenance."""
+        ...
+
+
+class CallerBase:
+    """What callers share: asking every builder, and identities."""
+
+    def __init__(self, manager: PluginManager) -> None:
+        self._manager = manager
+
+    @property
+    def manager(self) -> PluginManager:
+        """See HookCaller."""
+        return self._manager
+
+    def call(self, builder: str, hook: str, **arguments: Any) -> Any:
+        """See HookCaller."""
+        raise NotImplementedError
+
+    def detect_all(self, source: SourceTree) -> list[DetectAnswer]:
+        """See HookCaller."""
+        return self._ask_all("flowctl_detect", source=source)
+
+    def toolchains(self) -> list[ToolchainAnswer]:
+        """See HookCaller."""
+        return self._ask_all("flowctl_toolchain")
+
+    def identities(self, builder: str) -> tuple[PluginIdentity, ...]:
+        """See HookCaller."""
+        records = (self._manager.builder(builder), *self._manager.wrappers)
+        return tuple(record.identity() for record in records)
+
+    def _ask_all(self, hook: str, **arguments: Any) -> list[tuple[PluginRecord, Any]]:
+        answers: list[tuple[PluginRecord, Any]] = []
+        for record in self._manager.builders:
+            try:
+                answer = self.call(record.name, hook, **arguments)
+            except CancelledError:
+                raise
+            except FlowctlError as error:
+                answer = DetectorCrash(error)
+            answers.append((record, None if isinstance(answer, HookMissing) else answer))
+        return answers
+
+
+class InProcessCaller(CallerBase):
+    """Calls hooks in this process."""
+
+    def call(self, builder: str, hook: str, **arguments: Any) -> Any:
+        """See HookCaller."""
+        expected = signature(hook)
+        check_arguments(expected, arguments)
+        record = self.manager.builder(builder)
+        if hook not in record.hooks:
+            return HOOK_MISSING
+        caller = self.manager.implementations(builder, hook)
+        implementations = caller.get_hookimpls()
+        _assert_one(record, hook, implementations)
+        try:
+            answer = caller(**arguments)
+        except FlowctlError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise _crash(error, record, hook, implementations) from error
+        return _checked(answer, expected, record, implementations)
+
+
+def check_arguments(expected: HookSignature, arguments: dict[str, Any]) -> None:
+    """PluginError when the caller's own arguments do not fit the contract."""
+    if set(arguments) != set(expected.arguments):
+        raise PluginError(
+            f"{expected.name} takes {', '.join(expected.arguments) or 'no arguments'}, "
+            f"not {', '.join(sorted(arguments)) or 'none'}"
+        )
+
+
+def _wraps(implementation: pluggy.HookImpl) -> bool:
+    return implementation.wrapper or implementation.hookwrapper
+
+
+def _assert_one(record: PluginRecord, hook: str, implementations: list[pluggy.HookImpl]) -> None:
+    """Wrappers alone would still answer, and two builders would hide each other: there must be exactly
+    one."""
+    own = [implementation.plugin_name for implementation in implementations if not _wraps(implementation)]
+    if own != [record.name]:
+        raise PluginError(f"{hook} of {record.name} would call {', '.join(own) or 'no builder'}")
+
+
+def _checked(
+    answer: Any, expected: HookSignature, record: PluginRecord, implementations: list[pluggy.HookImpl]
+) -> Any:
+    """The answer as it survives the JSON boundary, so that both ways of calling give the same."""
+    if expected.collects:
+        if not isinstance(answer, list) or len(answer) > 1:
+            raise _wrong(answer, "a list with one answer", expected, record, implementations)
+        answer = answer[0] if answer else None
+    if answer is None:
+        return None
+    try:
+        # Strict refuses a dict in the model's place; the JSON round trip refuses models made without
+        # validation.
+        expected.answer.validate_python(answer, strict=True)
+        return expected.answer.validate_json(expected.answer.dump_json(answer, warnings="error"))
+    except (ValueError, TypeError) as error:  # includes pydantic's errors
+        raise _wrong(answer, expected.expected, expected, record, implementations, str(error)) from error
+
+
+def _wrong(
+    answer: Any,
+    wanted: str,
+    expected: HookSignature,
+    record: PluginRecord,
+    implementations: list[pluggy.HookImpl],
+    detail: str | None = None,
+) -> PluginError:
+    wrappers = [implementation.plugin_name for implementation in implementations if _wraps(implementation)]
+    by = f" (or one of its wrappers {', '.join(wrappers)})" if wrappers else ""
+    return PluginError(
+        f"plugin {record.name} ({record.distribution}){by} answered {expected.name} "
+        f"with a {type(answer).__name__}; expected {wanted}",
+        hint="Report this to the plugin's authors.",
+        output=detail,
+    )
+
+
+def _crash(
+    error: BaseException, record: PluginRecord, hook: str, implementations: list[pluggy.HookImpl]
+) -> PluginError:
+    name = _culprit(error, implementations) or record.name
+    own = name == record.name
+    by = f"plugin {name} ({record.distribution})" if own else f"plugin {name}, which wraps {record.name},"
+    return PluginError(
+        f"{by} crashed in {hook}: {type(error).__name__}: {error}",
+        hint="Report this to the plugin's authors, with the traceback.",
+        output="".join(traceback.format_exception(error)),
+    )
+
+
+def _culprit(error: BaseException, implementations: list[pluggy.HookImpl]) -> str | None:
+    """The plugin whose hook is innermost in the traceback: an error passes through all wrappers' frames as
+    well."""
+    codes = {_code(implementation.function): implementation.plugin_name for implementation in implementations}
+    found = None
+    step = error.__traceback__
+    while step is not None:
+        found = codes.get(step.tb_frame.f_code, found)
+        step = step.tb_next
+    return found
+
+
+def _code(function: Callable[..., object]) -> object:
+    return getattr(getattr(function, "__func__", function), "__code__", None)
