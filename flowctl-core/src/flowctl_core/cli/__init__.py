@@ -1,1 +1,1 @@
-"""."""
+"""The command line `flowctl`: one module a command group, output and failure in one place each."""

@@ -1,1 +1,1 @@
-"""."""
+"""Chooses the one builder for a source tree."""

@@ -16,6 +16,7 @@ from flowctl_core.models.artifact import (
     Subject,
 )
 from flowctl_core.models.base import Frozen
+from flowctl_core.models.build_report import BuildReport, CacheOutcome
 from flowctl_core.models.component import ComponentSpec, LanguageSpec, NativeBuild
 from flowctl_core.models.context import BuildContext, Tool
 from flowctl_core.models.detection import Candidate, Detection, DetectionReport, Evidence
@@ -41,7 +42,9 @@ __all__ = [
     "ArtifactKind",
     "Attestation",
     "BuildContext",
+    "BuildReport",
     "BuildResult",
+    "CacheOutcome",
     "Candidate",
     "CleanReport",
     "Command",

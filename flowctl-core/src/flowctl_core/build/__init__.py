@@ -1,0 +1,1 @@
+"""Builds: the cache key, the placing of outputs, core's own `command` builder."""

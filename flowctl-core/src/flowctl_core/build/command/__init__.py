@@ -1,0 +1,1 @@
+"""Core's own builder: runs the build command that component.yaml gives, in any language."""

@@ -1,0 +1,132 @@
+"""Puts what a build made where people run it: `.flowctl/bin/<name>` and, if the name is free, `./<name>`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from flowctl_core.errors import BuildError, StoreError
+from flowctl_core.models import Artifact
+
+STATE = ".flowctl"
+BIN = f"{STATE}/bin"
+
+
+def prepare_state(root: Path) -> Path:
+    """Create `.flowctl/` with a .gitignore that keeps it out of git; StoreError when the folder is read-only."""
+    state = root / STATE
+    try:
+        state.mkdir(exist_ok=True)
+        ignore = state / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(
+            f"{state} cannot be written: {error.strerror}",
+            hint="Make the component's folder writable, or copy it to one that is.",
+        ) from error
+    return state
+
+
+def new_staging(state: Path) -> Path:
+    """An empty folder for a build's output; what an interrupted build left there before is removed.
+
+    The caller holds the component's lock, so no other build can be using an older one.
+    """
+    for left in state.glob("staging-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        return Path(tempfile.mkdtemp(prefix="staging-", dir=state))
+    except OSError as error:
+        raise StoreError(f"{state} cannot be written: {error.strerror}") from error
+
+
+def place(root: Path, staging: Path, artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    """Move staged files into `.flowctl/bin` by atomic rename and return the artifacts with their new paths.
+
+    Raises BuildError when an artifact that the builder reported does not exist.
+    """
+    placed = []
+    bin_dir = root / BIN
+    bin_dir.mkdir(exist_ok=True)
+    for artifact in artifacts:
+        made = root / artifact.path
+        if not made.exists():
+            raise BuildError(
+                f"the builder reported {artifact.path}, which does not exist",
+                hint="This is a fault of the builder plugin.",
+            )
+        if made.is_relative_to(staging):
+            target = bin_dir / made.relative_to(staging)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if artifact.kind == "program":
+                made.chmod(made.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+            os.replace(made, target)
+            artifact = artifact.model_copy(update={"path": target.relative_to(root).as_posix()})
+        placed.append(artifact)
+    _remove_stale(root, bin_dir, {artifact.path for artifact in placed})
+    shutil.rmtree(staging, ignore_errors=True)
+    return tuple(placed)
+
+
+def _remove_stale(root: Path, bin_dir: Path, current: set[str]) -> None:
+    for old in bin_dir.iterdir():
+        if old.relative_to(root).as_posix() not in current and old.is_file():
+            old.unlink()
+
+
+def link_program(root: Path, name: str) -> str | None:
+    """Make `./<name>` lead to the program; return why not, when something else has that name."""
+    link, target = root / name, f"{BIN}/{name}"
+    if not (root / target).exists():
+        return None
+    if link.is_symlink() and os.readlink(link) == target:
+        return None
+    if link.is_symlink() and os.readlink(link).startswith(f"{STATE}/"):
+        link.unlink()
+    if link.exists() or link.is_symlink():
+        what = "a folder" if link.is_dir() else "a file"
+        return f"./{name} is {what} of the source, so the program is only at {target}"
+    try:
+        link.symlink_to(target)
+    except OSError as error:
+        return f"./{name} could not be linked ({error.strerror}); the program is at {target}"
+    return None
+
+
+def remove_outputs(root: Path, name: str) -> list[str]:
+    """Remove `.flowctl/` and the link `./<name>` when it is ours; return what was removed."""
+    removed = []
+    link = root / name
+    if link.is_symlink() and os.readlink(link).startswith(f"{STATE}/"):
+        link.unlink()
+        removed.append(name)
+    state = root / STATE
+    if state.is_symlink():
+        state.unlink()
+        removed.append(STATE)
+    elif state.is_dir():
+        _remove_tree(state)
+        removed.append(STATE)
+    return removed
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder that may hold read-only folders (Go's module cache makes them)."""
+
+    def make_writable(function: object, path: str, _error: object) -> None:
+        os.chmod(os.path.dirname(path), 0o700)  # noqa: PTH101, PTH120 - rmtree hands over strings
+        os.chmod(path, 0o700)  # noqa: PTH101
+        if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)  # noqa: PTH108
+
+    try:
+        shutil.rmtree(folder, onerror=make_writable)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be removed: {error.strerror}", hint="Check who owns it.") from error

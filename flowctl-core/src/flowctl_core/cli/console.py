@@ -1,0 +1,75 @@
+"""Writes reports: tables for people, JSON and YAML for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from flowctl_core.cli.options import GLOBAL, OutputFormat
+
+
+def is_terminal() -> bool:
+    """True when a person sees standard error, where progress goes."""
+    return sys.stderr.isatty()
+
+
+def machine_readable() -> bool:
+    """True when standard output must hold nothing but JSON or YAML."""
+    return GLOBAL.output in (OutputFormat.json, OutputFormat.yaml)
+
+
+def say(text: str = "") -> None:
+    """A line for people on standard output; silent under -o json and -o yaml."""
+    if not machine_readable():
+        sys.stdout.write(text + "\n")
+
+
+def say_aside(text: str) -> None:
+    """A line for people on standard error: warnings and progress, whatever the output format."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def emit(data: Any) -> bool:
+    """Print data in the machine format that was asked for; False when a person is to be shown a table."""
+    if GLOBAL.output is OutputFormat.json:
+        sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+        return True
+    if GLOBAL.output is OutputFormat.yaml:
+        from ruamel.yaml import YAML
+
+        yaml = YAML(typ="safe", pure=True)
+        yaml.default_flow_style = False
+        yaml.allow_unicode = True
+        yaml.dump(json.loads(json.dumps(data, default=str)), sys.stdout)
+        return True
+    return False
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns that line up, on a terminal and in a pipe alike."""
+    texts = [[str(cell) for cell in row] for row in rows]
+    widths = [
+        max([len(heading), *(len(row[column]) for row in texts)]) for column, heading in enumerate(headings)
+    ]
+    for line in [list(headings), *texts]:
+        sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+
+
+def size_text(size: int) -> str:
+    """A size for people: `4.2 MB`."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError  # the loop always returns
+
+
+def duration_text(seconds: float) -> str:
+    """A duration for people: `0.04 s`, `3.1 s`, `2 min 5 s`."""
+    if seconds >= 60:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"

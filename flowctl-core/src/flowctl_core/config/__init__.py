@@ -1,0 +1,1 @@
+"""Loads the configuration and remembers where each value came from."""

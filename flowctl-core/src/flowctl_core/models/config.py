@@ -1,0 +1,102 @@
+"""The user's configuration (`~/.flowctl/config.yaml`)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+
+from flowctl_core.models.plan import LanguageSettings
+from flowctl_core.models.platform import Platform
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        text = value.strip().lower()
+        if text[-1:] in _UNITS and text[:-1].replace(".", "", 1).isdigit():
+            return float(text[:-1]) * _UNITS[text[-1]]
+        if text.replace(".", "", 1).isdigit():
+            return float(text)
+        raise ValueError("write a number of seconds or a duration such as 90s, 30m or 2h")
+    return value
+
+
+def parse_size(value: object) -> object:
+    """Bytes from `500M`, `10G`, `10GiB`; numbers pass unchanged. Raises ValueError for other text."""
+    if isinstance(value, str):
+        text = value.strip().lower().removesuffix("b").removesuffix("i")
+        if text.isdigit():
+            return int(text)
+        if text[-1:] in _SIZES and text[:-1].replace(".", "", 1).isdigit():
+            return int(float(text[:-1]) * _SIZES[text[-1]])
+        raise ValueError("write a number of bytes or a size such as 500M or 10G")
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Size = Annotated[int, BeforeValidator(parse_size), Field(ge=0)]
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+
+
+def default_cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/flowctl`, else `~/.cache/flowctl`."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base else Path.home() / ".cache") / "flowctl"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RegistryAuth(_Section):
+    """How this user proves who they are."""
+
+    token: SecretStr | None = Field(None, description="Access token; write ${FLOWCTL_TOKEN} to read it from there.")
+
+
+class RegistryConfig(_Section):
+    """The registry that publish and install talk to."""
+
+    url: str | None = Field(None, description="Base URL, for example https://registry.example.org.")
+    auth: RegistryAuth = RegistryAuth()
+
+
+class LocalBuildConfig(_Section):
+    """Builds on this machine."""
+
+    cache_dir: Folder = Field(default_factory=default_cache_dir, description="Folder of the build cache.")
+    cache_size: Size = Field(10 * 2**30, description="Limit of the build cache, in bytes or as 10G.")
+    parallel_jobs: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024, description="Builds and jobs that run at once."
+    )
+    timeout: Seconds = Field(1800.0, description="Limit for each command of a toolchain, in seconds or as 30m.")
+    languages: dict[str, LanguageSettings] = Field({}, description="Settings for one language each.")
+
+
+class RemoteBuildConfig(_Section):
+    """Builds in the registry."""
+
+    platforms: tuple[Platform, ...] = Field(
+        (Platform("linux/amd64"), Platform("linux/arm64"), Platform("darwin/amd64")),
+        description="Platforms of a release.",
+    )
+    sign_artifacts: bool = Field(True, description="Sign what is published; false is told to every reader.")
+
+
+class BuildConfig(_Section):
+    """How components are built."""
+
+    local: LocalBuildConfig = Field(default_factory=LocalBuildConfig)
+    remote: RemoteBuildConfig = Field(default_factory=RemoteBuildConfig)
+
+
+class Config(_Section):
+    """flowctl's configuration: `~/.flowctl/config.yaml`, overridden by environment variables and flags."""
+
+    registry: RegistryConfig = RegistryConfig()
+    build: BuildConfig = Field(default_factory=BuildConfig)

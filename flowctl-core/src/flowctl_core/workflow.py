@@ -1,0 +1,454 @@
+"""The order of things: what happens between `flowctl component build` and a runnable program.
+
+This module alone knows the order. Each step is a function over one Job; the stages themselves (detect, plan, build,
+store, …) never import each other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowctl_core.build import explain, key, place, record
+from flowctl_core.build.fetch import fetch_digest
+from flowctl_core.detect.resolve import resolve
+from flowctl_core.errors import DependenciesMissingError, SourceError, ToolchainError
+from flowctl_core.models import (
+    Artifact,
+    BuildContext,
+    BuildReport,
+    BuildResult,
+    CacheOutcome,
+    CleanReport,
+    DetectionReport,
+    FetchReport,
+    Plan,
+    Platform,
+    Profile,
+    Progress,
+    Runner,
+    Silent,
+    SourceTree,
+    TestReport,
+    Tool,
+)
+from flowctl_core.models.config import Config
+from flowctl_core.plan.request import component_name, make_request
+from flowctl_core.runners.environment import tool_environment
+from flowctl_core.store import files, source_digest
+from flowctl_core.store.lock import folder_lock
+from flowctl_core.toolchains.find import find_tools
+
+if TYPE_CHECKING:
+    from flowctl_core.plugins.call import HookCaller
+    from flowctl_core.specfile.load import LoadedSpec
+    from flowctl_core.store.cache import BuildCache, CacheEntry
+
+COMPONENT_FILE = "component.yaml"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What every job on this machine shares."""
+
+    plugins: HookCaller
+    config: Config
+    runner: Runner
+    environ: Mapping[str, str]
+    cache: BuildCache | None
+    """None: `--no-cache`."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked of one build."""
+
+    language: str | None = None
+    entry_point: str | None = None
+    profile: Profile = "dev"
+    platforms: tuple[Platform, ...] = field(default_factory=lambda: (Platform.host(),))
+    offline: bool = False
+    explain: bool = False
+    lock_timeout_s: float = 600.0
+
+
+@dataclass
+class Job:
+    """One component on its way through the steps; each step fills in what the next ones need."""
+
+    root: Path
+    engine: Engine
+    options: Options
+    progress: Progress = field(default_factory=Silent)
+    started: float = field(default_factory=time.monotonic)
+
+    spec: LoadedSpec | None = None
+    source: SourceTree = field(init=False)
+    detection: DetectionReport = field(init=False)
+    plan: Plan = field(init=False)
+    state: Path = field(init=False)
+    inputs: source_digest.SourceDigest = field(init=False)
+    tools: dict[str, Tool] | None = None
+    missing_tools: ToolchainError | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    key: key.CacheKey = field(init=False)
+    previous: record.BuildRecord | None = None
+    result: BuildResult | None = None
+    cache: CacheOutcome = "miss"
+    artifacts: tuple[Artifact, ...] = ()
+    explanation: tuple[str, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+    fetched: str = ""
+    done: bool = False
+
+    @property
+    def builder(self) -> str:
+        """Name of the plugin that builds this component."""
+        return self.detection.winner.builder
+
+
+Step = Callable[[Job], None]
+
+
+# ---- the steps ---------------------------------------------------------------------------------------------------
+
+
+def read_source(job: Job) -> None:
+    """component.yaml, where there is one, and the folder around it."""
+    if not job.root.is_dir():
+        raise SourceError(f"{job.root} is not a folder", hint="Name the folder that holds the component's source.")
+    component = None
+    file = job.root / COMPONENT_FILE
+    if file.is_file() or file.is_symlink():
+        from flowctl_core.specfile.load import load_component
+
+        job.spec = load_component(file)
+        component = job.spec.spec
+        job.warnings.extend(job.spec.warnings)
+    language = job.options.language
+    if language is None and component is not None and component.languages and not _has_command(component):
+        language = component.languages[0].name
+    job.source = SourceTree(root=job.root, component=component, language=language)
+
+
+def detect(job: Job) -> None:
+    """Ask every builder, choose one."""
+    answers = job.engine.plugins.detect_all(job.source)
+    settings = job.engine.config.build.local.languages
+    asked = job.source.language
+    preferred = settings[asked].builder if asked in settings else None
+    if asked is None:
+        chosen = {language: s.builder for language, s in settings.items() if s.builder}
+        detected = {a.detection.language for a in answers if a.detection is not None} & set(chosen)
+        preferred_for = {language: chosen[language] for language in detected}
+        answers = [
+            a
+            for a in answers
+            if a.detection is None
+            or a.detection.language not in preferred_for
+            or preferred_for[a.detection.language] in (a.builder, a.distribution)
+        ]
+    job.detection = resolve(answers, where=str(job.root), language=asked, preferred=preferred)
+
+
+def plan(job: Job) -> None:
+    """Ask the chosen builder what will be built."""
+    request = make_request(
+        job.source,
+        job.detection.winner,
+        profile=job.options.profile,
+        platforms=job.options.platforms,
+        entry_point=job.options.entry_point,
+        languages=job.engine.config.build.local.languages,
+    )
+    job.plan = job.engine.plugins.plan(job.builder, job.source, request)
+    job.warnings.extend(job.plan.warnings)
+    job.environment = tool_environment(job.engine.environ, job.plan.environment, job.plan.passthrough)
+
+
+def digest_inputs(job: Job) -> None:
+    """Digest of the source files that belong to the key; reads only what changed since last time."""
+    job.state = place.prepare_state(job.root)
+    job.previous = record.read_record(job.state)
+    job.inputs = source_digest.digest_source(
+        job.root, job.plan.inputs, generated=(*job.plan.generated, *job.plan.fetched, job.plan.component),
+        index_path=job.state / "index",
+    )  # fmt: skip
+
+
+def find_toolchain(job: Job) -> None:
+    """Find the tools that the plan wants; a missing one matters only if the result is not in the cache."""
+    try:
+        job.tools = find_tools(
+            job.plan.toolchain,
+            job.environment,
+            cache_path=job.engine.config.build.local.cache_dir / "tools.json",
+            cwd=job.root / job.plan.root,
+        )
+    except ToolchainError as error:
+        job.missing_tools = error
+
+
+def compute_key(job: Job) -> None:
+    """Everything that the result depends on, by name."""
+    job.key = key.make_key(
+        job.plan,
+        source_digest=job.inputs.digest,
+        plugins=job.engine.plugins.identities(job.builder),
+        environment=job.environment,
+        tools=job.tools or {},
+    )
+
+
+def reuse(job: Job) -> None:
+    """Up to date: nothing runs. In the cache: restore, without the toolchain."""
+    previous, current = job.previous, job.key
+    tools_match = job.missing_tools is not None or (previous is not None and previous.key.tools == current.tools)
+    fetched = all((job.root / path).exists() for path in job.plan.fetched)
+    if previous is not None and previous.key.primary == current.primary and tools_match and fetched:
+        if record.outputs_intact(job.root, previous):
+            job.artifacts, job.cache, job.done = previous.artifacts, "fresh", True
+            job.fetched = previous.fetch_digest
+            if job.missing_tools is not None:
+                job.key = previous.key
+            return
+    if job.engine.cache is not None:
+        entry = job.engine.cache.lookup(
+            current.primary, None if job.missing_tools is not None else current.tools, root=job.root
+        )
+        if entry is not None and _restore(job, job.engine.cache, entry):
+            return
+    if job.options.explain:
+        _explain(job)
+    if job.missing_tools is not None:
+        raise job.missing_tools
+
+
+def _restore(job: Job, cache: BuildCache, entry: CacheEntry) -> bool:
+    if any(not (job.root / path).exists() for path in job.plan.fetched):
+        if job.missing_tools is not None:
+            return False
+        fetch(job)
+    job.progress.step("restoring from the cache")
+    artifacts = cache.restore(entry, job.root)
+    if artifacts is None:
+        return False
+    job.artifacts, job.cache, job.done = tuple(artifacts), "hit", True
+    if job.missing_tools is not None:
+        built_with = ", ".join(f"{name} {text.split(' ')[0]}" for name, text in entry.tools.items())
+        job.progress.note(f"no toolchain here; what was restored was built with {built_with or 'no tools'}")
+        job.key = job.key.model_copy(update={"tools": entry.tools})
+    return True
+
+
+def _explain(job: Job) -> None:
+    changed = source_digest.changed_inputs(job.state / "inputs", job.inputs)
+    job.explanation = explain.explain_miss(job.previous.key if job.previous else None, job.key, changed)
+
+
+def fetch(job: Job) -> None:
+    """Bring dependencies in, when a manifest or lockfile changed or what was fetched is gone."""
+    job.fetched = fetch_digest(job.root, job.plan, job.builder, job.key.tools)
+    present = all((job.root / path).exists() for path in job.plan.fetched)
+    if present and job.previous is not None and job.previous.fetch_digest == job.fetched:
+        return
+    _fetch_now(job)
+
+
+def _fetch_now(job: Job) -> None:
+    report = job.engine.plugins.fetch(job.builder, job.plan, make_context(job, job.state))
+    if report is not None and report.ran_code:
+        job.progress.note(f"fetching ran code of {', '.join(report.ran_code)}")
+
+
+def build(job: Job) -> None:
+    """Run the toolchain; when a dependency has vanished since it was fetched, fetch and build once more."""
+    staging = place.new_staging(job.state)
+    context = make_context(job, staging)
+    try:
+        job.result = job.engine.plugins.build(job.builder, job.plan, context)
+    except DependenciesMissingError:
+        _fetch_now(job)
+        job.result = job.engine.plugins.build(job.builder, job.plan, context)
+    job.warnings.extend(job.result.warnings)
+    measured = [_measured(job.root, artifact) for artifact in job.result.artifacts]
+    job.artifacts = place.place(job.root, staging, measured)
+    job.cache = "miss"
+
+
+def _measured(root: Path, artifact: Artifact) -> Artifact:
+    from flowctl_core.store.content import measure
+
+    digest, size = measure(root / artifact.path)
+    return artifact.model_copy(update={"digest": digest, "size": size})
+
+
+def link(job: Job) -> None:
+    """`./<name>`, unless something else has that name."""
+    taken = place.link_program(job.root, job.plan.component)
+    if taken is not None:
+        job.warnings.append(taken)
+
+
+def remember(job: Job) -> None:
+    """Write down what was built and put it into the cache; neither can fail a build."""
+    new = record.BuildRecord(
+        key=job.key,
+        artifacts=job.artifacts,
+        stats={a.path: record.artifact_stat(job.root / a.path) for a in job.artifacts},
+        fetch_digest=job.fetched or (job.previous.fetch_digest if job.previous else ""),
+        version=job.plan.version,
+        language=job.plan.language,
+    )
+    if new != job.previous:
+        files.atomic_write(job.state / record.FILE, new.model_dump_json().encode())
+        job.inputs.save(job.state / "inputs")
+    if job.cache == "miss" and job.engine.cache is not None:
+        job.engine.cache.store(
+            job.key.primary, tools=job.key.tools, component=job.plan.component, root=job.root, artifacts=job.artifacts
+        )
+
+
+# ---- the ways ----------------------------------------------------------------------------------------------------
+
+DECIDE: tuple[Step, ...] = (
+    read_source,  # component.yaml and the tree
+    detect,  # all builders answer, one wins
+    plan,  # what will be built, from which inputs, with which tools
+)
+
+LOCAL: tuple[Step, ...] = (
+    *DECIDE,
+    digest_inputs,  # no content is read when nothing changed
+    find_toolchain,  # PATH if it satisfies the source, else the pip extra
+    compute_key,  # every input by name
+    reuse,  # fresh or restored: the next two are left out
+    fetch,  # the only step with network
+    build,  # the toolchain runs
+)
+
+FINISH: tuple[Step, ...] = (
+    link,  # ./<name>
+    remember,  # state.json, cache
+)
+
+
+def make_context(job: Job, output_dir: Path) -> BuildContext:
+    """What hooks may use: folders, tools, runner, progress."""
+    work_dir = job.state / "work" / job.builder
+    work_dir.mkdir(parents=True, exist_ok=True)
+    local = job.engine.config.build.local
+    return BuildContext(
+        source_root=job.root,
+        output_dir=output_dir,
+        work_dir=work_dir,
+        tools=job.tools or {},
+        environment=job.environment,
+        parallel_jobs=local.parallel_jobs,
+        timeout_s=local.timeout,
+        offline=job.options.offline,
+        runner=job.engine.runner,
+        progress=job.progress,
+    )
+
+
+def run_detection(job: Job) -> DetectionReport:
+    """Read and detect only; writes nothing."""
+    read_source(job)
+    detect(job)
+    return job.detection
+
+
+def run_plan(job: Job) -> Plan:
+    """Read, detect and plan; writes nothing."""
+    for step in DECIDE:
+        step(job)
+    return job.plan
+
+
+def run_build(job: Job) -> BuildReport:
+    """Build one component for this host (profile dev)."""
+    read_source(job)  # errors about the source come before any folder is made
+    place.prepare_state(job.root)
+    with folder_lock(job.root / place.STATE, timeout_s=job.options.lock_timeout_s, on_wait=job.progress.note):
+        _build_locked(job)
+    return report(job)
+
+
+def _build_locked(job: Job) -> None:
+    for step in LOCAL:
+        step(job)
+        if job.done:
+            break
+    for step in FINISH:
+        step(job)
+
+
+def report(job: Job) -> BuildReport:
+    """What happened, for people and programs."""
+    program = job.root / job.plan.component
+    return BuildReport(
+        component=job.plan.component,
+        version=job.plan.version,
+        language=job.plan.language,
+        platform=Platform.host(),
+        profile=job.plan.profile,
+        cache=job.cache,
+        duration_s=round(time.monotonic() - job.started, 4),
+        artifacts=job.artifacts,
+        warnings=tuple(dict.fromkeys(job.warnings)),
+        explanation=job.explanation,
+        link=f"./{job.plan.component}" if program.is_symlink() else None,
+    )
+
+
+def run_tests(job: Job) -> TestReport | None:
+    """Build, then run the project's own tests; None when the builder knows no tests."""
+    read_source(job)
+    place.prepare_state(job.root)
+    with folder_lock(job.root / place.STATE, timeout_s=job.options.lock_timeout_s, on_wait=job.progress.note):
+        _build_locked(job)
+        if job.missing_tools is not None:
+            raise job.missing_tools
+        return job.engine.plugins.test(job.builder, job.plan, make_context(job, job.state))
+
+
+def run_clean(job: Job) -> CleanReport:
+    """Remove what build made, and nothing else; works without a toolchain."""
+    for step in DECIDE:
+        step(job)
+    state = job.root / place.STATE
+    removed: list[str] = []
+    if state.is_dir():
+        with folder_lock(state, timeout_s=job.options.lock_timeout_s, on_wait=job.progress.note):
+            job.state = state
+            find_toolchain(job)
+            cleaned = job.engine.plugins.clean(job.builder, job.plan, make_context(job, state))
+            removed.extend(cleaned.removed if cleaned is not None else ())
+            removed.extend(_remove_generated(job, state))
+            removed.extend(place.remove_outputs(job.root, job.plan.component))
+    else:
+        removed.extend(place.remove_outputs(job.root, component_name(job.source)))
+    return CleanReport(removed=tuple(dict.fromkeys(removed)))
+
+
+def _remove_generated(job: Job, state: Path) -> list[str]:
+    """Outputs outside `.flowctl` that the last build recorded as its own."""
+    last = record.read_record(state)
+    made = [a.path for a in last.artifacts] if last is not None else []
+    removed = []
+    for path in made:
+        if path in job.plan.generated and files.remove(job.root / path):
+            removed.append(path)
+    return removed
+
+
+def _has_command(component: object) -> bool:
+    native = getattr(component, "native_build", None)
+    return native is not None and bool(native.command or native.commands)
+
+
+__all__ = ["DECIDE", "FINISH", "LOCAL", "Engine", "FetchReport", "Job", "Options"]
