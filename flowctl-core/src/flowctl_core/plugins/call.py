@@ -10,7 +10,18 @@ from typing import Any, Final, Protocol, final
 import pluggy
 
 from flowctl_core.errors import CancelledError, FlowctlError, PluginError
-from flowctl_core.models import Detection, SourceTree, ToolRequirement
+from flowctl_core.models import (
+    BuildContext,
+    BuildResult,
+    CleanReport,
+    Detection,
+    FetchReport,
+    Plan,
+    PlanRequest,
+    SourceTree,
+    TestReport,
+    ToolRequirement,
+)
 from flowctl_core.plugins.identity import PluginIdentity, PluginRecord
 from flowctl_core.plugins.manager import PluginManager
 from flowctl_core.plugins.signatures import HookSignature, signature
@@ -31,14 +42,43 @@ HOOK_MISSING: Final = HookMissing()
 
 
 @dataclass(frozen=True)
-class DetectorCrash:
-    """A builder's detection (or another hook that every builder is asked) failed: its answer is unknown."""
+class Answer:
+    """What one builder said to a hook that every builder is asked."""
 
-    error: FlowctlError
+    record: PluginRecord
+    error: FlowctlError | None = None
+    """Why the answer is unknown: the plugin crashed, broke the contract or raised an error of its own."""
+
+    @property
+    def builder(self) -> str:
+        """Name of the plugin."""
+        return self.record.name
+
+    @property
+    def distribution(self) -> str:
+        """Distribution that brings it."""
+        return self.record.distribution
+
+    @property
+    def crash(self) -> str | None:
+        """The error and its output as one text, for people."""
+        if self.error is None:
+            return None
+        return "\n".join(part for part in (self.error.message, self.error.output) if part)
 
 
-DetectAnswer = tuple[PluginRecord, Detection | DetectorCrash | None]
-ToolchainAnswer = tuple[PluginRecord, tuple[ToolRequirement, ...] | DetectorCrash | None]
+@dataclass(frozen=True)
+class DetectAnswer(Answer):
+    """A builder's detection; None, without an error, is «not mine»."""
+
+    detection: Detection | None = None
+
+
+@dataclass(frozen=True)
+class ToolchainAnswer(Answer):
+    """The tools that a builder may use; empty when it says nothing about them."""
+
+    requirements: tuple[ToolRequirement, ...] = ()
 
 
 class HookCaller(Protocol):
@@ -47,6 +87,16 @@ class HookCaller(Protocol):
     @property
     def manager(self) -> PluginManager:
         """The plugins that can be called."""
+        ...
+
+    def call(self, builder: str, hook: str, **arguments: Any) -> Any:
+        """Call one hook of one builder, with all wrappers around it.
+
+        Answers with the model that the contract names, None when the builder answered None, or HOOK_MISSING
+        when it does not implement the hook. A FlowctlError of the plugin passes unchanged. Raises PluginError
+        when there is no such builder, the plugin crashes (its traceback is in `output`) or answers with
+        something else.
+        """
         ...
 
     def detect_all(self, source: SourceTree) -> list[DetectAnswer]:
@@ -60,23 +110,33 @@ class HookCaller(Protocol):
         """Ask every active builder which tools it may use. Raises only CancelledError."""
         ...
 
-    def call(self, builder: str, hook: str, **arguments: Any) -> Any:
-        """Call one hook of one builder, with all wrappers around it.
-
-        Answers with the model that the contract names, None when the builder answered None, or HOOK_MISSING
-        when it does not implement the hook. A FlowctlError of the plugin passes unchanged. Raises PluginError
-        when there is no such builder, the plugin crashes (its traceback is in `output`) or answers with
-        something else.
-        """
-        ...
-
     def identities(self, builder: str) -> tuple[PluginIdentity, ...]:
         """The builder and all wrappers, for the cache key and provenance."""
         ...
 
+    def plan(self, builder: str, source: SourceTree, request: PlanRequest) -> Plan:
+        """The builder's plan. Raises what `call` raises, and PluginError when it answers None."""
+        ...
+
+    def fetch(self, builder: str, plan: Plan, context: BuildContext) -> FetchReport | None:
+        """Bring dependencies in; None when the builder has nothing to fetch."""
+        ...
+
+    def build(self, builder: str, plan: Plan, context: BuildContext) -> BuildResult:
+        """Build for the host. Raises what `call` raises, and PluginError when it answers None."""
+        ...
+
+    def test(self, builder: str, plan: Plan, context: BuildContext) -> TestReport | None:
+        """Run the project's own tests; None when the builder knows none."""
+        ...
+
+    def clean(self, builder: str, plan: Plan, context: BuildContext) -> CleanReport | None:
+        """Remove what build made outside `.flowctl`; None when the builder makes nothing there."""
+        ...
+
 
 class CallerBase:
-    """What callers share: asking every builder, and identities."""
+    """What callers share; a subclass says how one hook is called."""
 
     def __init__(self, manager: PluginManager) -> None:
         self._manager = manager
@@ -92,27 +152,61 @@ class CallerBase:
 
     def detect_all(self, source: SourceTree) -> list[DetectAnswer]:
         """See HookCaller."""
-        return self._ask_all("flowctl_detect", source=source)
+        asked = self._ask_all("flowctl_detect", source=source)
+        return [DetectAnswer(record, error, detection) for record, error, detection in asked]
 
     def toolchains(self) -> list[ToolchainAnswer]:
         """See HookCaller."""
-        return self._ask_all("flowctl_toolchain")
+        asked = self._ask_all("flowctl_toolchain")
+        return [ToolchainAnswer(record, error, requirements or ()) for record, error, requirements in asked]
 
     def identities(self, builder: str) -> tuple[PluginIdentity, ...]:
         """See HookCaller."""
         records = (self._manager.builder(builder), *self._manager.wrappers)
         return tuple(record.identity() for record in records)
 
-    def _ask_all(self, hook: str, **arguments: Any) -> list[tuple[PluginRecord, Any]]:
-        answers: list[tuple[PluginRecord, Any]] = []
+    def plan(self, builder: str, source: SourceTree, request: PlanRequest) -> Plan:
+        """See HookCaller."""
+        answer: Plan = self._required(builder, "flowctl_plan", source=source, request=request)
+        return answer
+
+    def fetch(self, builder: str, plan: Plan, context: BuildContext) -> FetchReport | None:
+        """See HookCaller."""
+        return self.call(builder, "flowctl_fetch", plan=plan, context=context) or None
+
+    def build(self, builder: str, plan: Plan, context: BuildContext) -> BuildResult:
+        """See HookCaller."""
+        answer: BuildResult = self._required(builder, "flowctl_build", plan=plan, context=context)
+        return answer
+
+    def test(self, builder: str, plan: Plan, context: BuildContext) -> TestReport | None:
+        """See HookCaller."""
+        return self.call(builder, "flowctl_test", plan=plan, context=context) or None
+
+    def clean(self, builder: str, plan: Plan, context: BuildContext) -> CleanReport | None:
+        """See HookCaller."""
+        return self.call(builder, "flowctl_clean", plan=plan, context=context) or None
+
+    def _required(self, builder: str, hook: str, **arguments: Any) -> Any:
+        answer = self.call(builder, hook, **arguments)
+        if not answer:
+            record = self._manager.builder(builder)
+            raise PluginError(
+                f"plugin {builder} ({record.distribution}) answered {hook} with nothing; "
+                f"expected {signature(hook).expected}",
+                hint="Report this to the plugin's authors.",
+            )
+        return answer
+
+    def _ask_all(self, hook: str, **arguments: Any) -> list[tuple[PluginRecord, FlowctlError | None, Any]]:
+        answers: list[tuple[PluginRecord, FlowctlError | None, Any]] = []
         for record in self._manager.builders:
             try:
-                answer = self.call(record.name, hook, **arguments)
+                answers.append((record, None, self.call(record.name, hook, **arguments) or None))
             except CancelledError:
                 raise
             except FlowctlError as error:
-                answer = DetectorCrash(error)
-            answers.append((record, None if isinstance(answer, HookMissing) else answer))
+                answers.append((record, error, None))
         return answers
 
 

@@ -104,7 +104,7 @@ class PluginManager:
             return
         try:
             plugin = reference.plugin if reference.plugin is not None else _import(reference.value)
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - an import runs the plugin's own code
             problem = f"cannot be imported: {type(error).__name__}: {error}"
             self._record(reference, state="broken", problem=problem, detail=traceback.format_exc())
             return
