@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from flowctl_core import errors, models
     from flowctl_core.hookspecs import CONTRACT_VERSION, hookimpl
 
-__all__ = ["CONTRACT_VERSION", "errors", "hookimpl", "models"]
+__version__ = "0.1.0"
+
+__all__ = ["CONTRACT_VERSION", "__version__", "errors", "hookimpl", "models"]
 
 
 def __getattr__(name: str) -> Any:

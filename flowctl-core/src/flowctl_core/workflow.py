@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.build import explain, key, place, record
 from flowctl_core.build.fetch import fetch_digest
-from flowctl_core.detect.resolve import resolve
+from flowctl_core.detect.resolve import Answer, resolve
 from flowctl_core.errors import DependenciesMissingError, SourceError, ToolchainError
 from flowctl_core.models import (
     Artifact,
@@ -24,7 +24,6 @@ from flowctl_core.models import (
     CacheOutcome,
     CleanReport,
     DetectionReport,
-    FetchReport,
     Plan,
     Platform,
     Profile,
@@ -37,13 +36,13 @@ from flowctl_core.models import (
 )
 from flowctl_core.models.config import Config
 from flowctl_core.plan.request import component_name, make_request
+from flowctl_core.plugins.call import HookCaller
 from flowctl_core.runners.environment import tool_environment
 from flowctl_core.store import files, source_digest
 from flowctl_core.store.lock import folder_lock
 from flowctl_core.toolchains.find import find_tools
 
 if TYPE_CHECKING:
-    from flowctl_core.plugins.call import HookCaller
     from flowctl_core.specfile.load import LoadedSpec
     from flowctl_core.store.cache import BuildCache, CacheEntry
 
@@ -136,7 +135,10 @@ def read_source(job: Job) -> None:
 
 def detect(job: Job) -> None:
     """Ask every builder, choose one."""
-    answers = job.engine.plugins.detect_all(job.source)
+    answers = [
+        Answer(asked.builder, asked.distribution, asked.detection, asked.crash)
+        for asked in job.engine.plugins.detect_all(job.source)
+    ]
     settings = job.engine.config.build.local.languages
     asked = job.source.language
     preferred = settings[asked].builder if asked in settings else None
@@ -197,7 +199,7 @@ def compute_key(job: Job) -> None:
     job.key = key.make_key(
         job.plan,
         source_digest=job.inputs.digest,
-        plugins=job.engine.plugins.identities(job.builder),
+        plugins=[(p.name, p.version, p.digest) for p in job.engine.plugins.identities(job.builder)],
         environment=job.environment,
         tools=job.tools or {},
     )
@@ -450,5 +452,3 @@ def _has_command(component: object) -> bool:
     native = getattr(component, "native_build", None)
     return native is not None and bool(native.command or native.commands)
 
-
-__all__ = ["DECIDE", "FINISH", "LOCAL", "Engine", "FetchReport", "Job", "Options"]

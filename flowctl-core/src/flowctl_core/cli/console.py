@@ -56,20 +56,3 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     ]
     for line in [list(headings), *texts]:
         sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
-
-
-def size_text(size: int) -> str:
-    """A size for people: `4.2 MB`."""
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError  # the loop always returns
-
-
-def duration_text(seconds: float) -> str:
-    """A duration for people: `0.04 s`, `3.1 s`, `2 min 5 s`."""
-    if seconds >= 60:
-        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
-    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"

@@ -1,0 +1,127 @@
+"""The command `flowctl`: global options, command groups, and the way from an exception to an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import flowctl_core
+from flowctl_core.cli import cache, component, config, doctor, plugin, schema
+from flowctl_core.cli.failure import show_failure
+from flowctl_core.cli.options import GLOBAL, Output, OutputFormat
+from flowctl_core.errors import CancelledError, FlowctlError, StoreError, UsageError
+
+app = typer.Typer(
+    name="flowctl",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Build components of data pipelines: the same plugins here and in the registry.",
+)
+app.add_typer(component.app, name="component")
+app.add_typer(plugin.app, name="plugin")
+app.add_typer(cache.app, name="cache")
+app.add_typer(config.app, name="config")
+app.command("schema")(schema.schema)
+app.command("doctor")(doctor.doctor)
+
+INTERNAL_ERROR = 70
+"""Exit code of a fault in flowctl itself (sysexits.h EX_SOFTWARE)."""
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"flowctl {flowctl_core.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def flowctl(
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="Configuration file instead of ~/.flowctl/config.yaml.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Namespace of components that name none.")
+    ] = None,
+    output: Output = None,
+    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warn or error.")] = "info",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer every question with yes.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Set what holds for every command."""
+    GLOBAL.config, GLOBAL.namespace = config_file, namespace
+    GLOBAL.log_level, GLOBAL.yes = log_level, yes
+
+
+def _interrupt(signum: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code; the only place that turns errors into one."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    _see_output_format(arguments)
+    try:
+        return _invoke(arguments)
+    except FlowctlError as error:
+        return show_failure(error)
+    except KeyboardInterrupt:
+        return show_failure(CancelledError("interrupted; every tool that was running has been ended"))
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader is gone; flushing at exit would fail again
+        return 0
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return show_failure(
+            StoreError(f"{name}{error.strerror or error}", hint="Check permissions and free disk space.")
+        )
+    except Exception as error:  # noqa: BLE001 - a fault of ours: say so, and show all of it
+        import traceback
+
+        sys.stderr.write("".join(traceback.format_exception(error)))
+        sys.stderr.write(
+            "error: this is a fault in flowctl itself; please report it with the lines above\n"
+        )
+        return INTERNAL_ERROR
+
+
+def _see_output_format(arguments: list[str]) -> None:
+    """Note `-o json` before parsing, so that even a usage error is answered in the format asked for."""
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        text = value if flag in ("-o", "--output") else flag.removeprefix("--output=") if "--output=" in flag else ""
+        if text in OutputFormat.__members__:
+            GLOBAL.output = OutputFormat(text)
+
+
+def _invoke(arguments: list[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=arguments, prog_name="flowctl", standalone_mode=False)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except typer.Exit as stop:
+        return stop.exit_code
+    except Exception as error:
+        usage = _usage_error(error)
+        if usage is None:
+            raise
+        raise usage from error
+    return result if isinstance(result, int) else 0
+
+
+def _usage_error(error: Exception) -> UsageError | None:
+    """Usage errors of the option parser, recognised by what they offer."""
+    format_message = getattr(error, "format_message", None)
+    if format_message is None:
+        return None
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "flowctl"
+    return UsageError(format_message(), hint=f"`{path} --help` lists what it takes.")

@@ -1,0 +1,59 @@
+"""`flowctl cache`: the build cache on this machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flowctl_core.cli.console import emit, say
+from flowctl_core.cli.options import Output
+from flowctl_core.cli.summary import size_text
+
+app = typer.Typer(no_args_is_help=True, help="See and empty the build cache.")
+
+
+@app.callback()
+def cache() -> None:
+    """See and empty the build cache."""
+
+
+@app.command()
+def info(output: Output = None) -> None:
+    """Show where the cache is, how much it holds and its limit."""
+    from flowctl_core.cli.session import load_configuration, open_cache
+
+    state = open_cache(load_configuration()).info()
+    if emit(state.model_dump(mode="json")):
+        return
+    say(f"{state.path}")
+    say(f"  {state.entries} builds, {size_text(state.size)} of at most {size_text(state.size_limit)}")
+
+
+@app.command()
+def prune(
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", help="Keep the most recently used builds up to this size (500M, 2G).")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", help="Remove builds not used for this long (12h, 30d).")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Remove everything.")] = False,
+    output: Output = None,
+) -> None:
+    """Remove builds from the cache, the files themselves included; without options, down to the configured limit."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from flowctl_core.cli.session import load_configuration, open_cache
+    from flowctl_core.errors import UsageError
+    from flowctl_core.models.config import Seconds, Size
+
+    try:
+        limit = TypeAdapter(Size).validate_python(max_size) if max_size is not None else None
+        age = TypeAdapter(Seconds).validate_python(older_than) if older_than is not None else None
+    except ValidationError as error:
+        raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
+    result = open_cache(load_configuration()).prune(max_size=limit, older_than_s=age, everything=everything)
+    if emit(result.model_dump(mode="json")):
+        return
+    say(f"removed {result.removed_entries} builds, {size_text(result.freed)} freed, {size_text(result.size)} left")

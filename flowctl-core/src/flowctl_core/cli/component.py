@@ -1,0 +1,168 @@
+"""`flowctl component`: build, test, clean, detect, init, validate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flowctl_core.cli.console import emit, say, say_aside
+from flowctl_core.cli.options import Language, Main, Output, PathArgument, Verbose
+
+app = typer.Typer(no_args_is_help=True, help="Build, test and describe components.")
+
+Paths = Annotated[
+    list[Path] | None, typer.Argument(help="Folders of the components; several are built at once.", show_default="here")
+]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Builds and toolchain jobs that run at once.")]
+UseCache = Annotated[bool, typer.Option("--cache/--no-cache", help="Reuse and keep results in the build cache.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing from the network.")]
+Timeout = Annotated[
+    str | None, typer.Option("--timeout", help="Limit for each command of the toolchain (90s, 30m).")
+]
+
+
+@app.callback()
+def component() -> None:
+    """Build, test and describe components."""
+
+
+@app.command()
+def build(
+    paths: Paths = None,
+    language: Language = None,
+    main: Main = None,
+    cache: UseCache = True,
+    explain: Annotated[bool, typer.Option("--explain", help="Say which input caused a rebuild.")] = False,
+    offline: Offline = False,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
+    verbose: Verbose = False,
+    output: Output = None,
+) -> None:
+    """Build the component for this machine: .flowctl/bin/NAME, reachable as ./NAME."""
+    from flowctl_core.cli.building import build_components
+    from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.workflow import Options
+
+    engine = make_engine(cache=cache, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
+    options = Options(language=language, entry_point=main, offline=offline, explain=explain)
+    shown = paths or [Path()]
+    code = build_components(engine, options, [(path, absolute(path)) for path in shown], verbose=verbose)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def test(
+    path: PathArgument = Path(),
+    language: Language = None,
+    main: Main = None,
+    offline: Offline = False,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
+    verbose: Verbose = False,
+    output: Output = None,
+) -> None:
+    """Build, run the project's own tests, then validate the interface."""
+    from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.cli.testing import test_component
+    from flowctl_core.workflow import Options
+
+    engine = make_engine(flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
+    options = Options(language=language, entry_point=main, offline=offline)
+    test_component(engine, options, absolute(path), verbose=verbose)
+
+
+@app.command()
+def clean(path: PathArgument = Path(), language: Language = None, output: Output = None) -> None:
+    """Remove what build made, and nothing else."""
+    from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.workflow import Job, Options, run_clean
+
+    report = run_clean(Job(absolute(path), make_engine(cache=False), Options(language=language)))
+    if emit(report.model_dump(mode="json")):
+        return
+    for removed in report.removed:
+        say(f"removed {removed}")
+    if not report.removed:
+        say("nothing to remove")
+
+
+@app.command()
+def detect(path: PathArgument = Path(), language: Language = None, output: Output = None) -> None:
+    """Say which language this is, how sure that is, which files say so, and what lost and why."""
+    from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.workflow import Job, Options, run_detection
+
+    report = run_detection(Job(absolute(path), make_engine(cache=False), Options(language=language)))
+    winner = report.winner
+    document = {
+        "language": winner.detection.language,
+        "confidence": winner.detection.confidence,
+        "builder": winner.builder,
+        "distribution": winner.distribution,
+        "basis": winner.detection.basis,
+        "root": winner.detection.root,
+        "evidence": [evidence.model_dump() for evidence in winner.detection.evidence],
+        "lost": [
+            {
+                "builder": lost.builder,
+                "language": lost.detection.language,
+                "confidence": lost.detection.confidence,
+                "because": lost.lost_because,
+                "evidence": [evidence.model_dump() for evidence in lost.detection.evidence],
+            }
+            for lost in report.lost
+        ],
+        "silent": list(report.silent),
+    }
+    if emit(document):
+        return
+    where = "" if winner.detection.root == "." else f" in {winner.detection.root}/"
+    say(f"{winner.detection.language}{where}, confidence {winner.detection.confidence:.2f} ({winner.distribution})")
+    for evidence in winner.detection.evidence:
+        say(f"  {evidence.path}: {evidence.reason}")
+    for lost in report.lost:
+        say(f"not {lost.detection.language} ({lost.builder}): {lost.lost_because}")
+        for evidence in lost.detection.evidence:
+            say(f"  {evidence.path}: {evidence.reason}")
+
+
+@app.command()
+def init(
+    path: PathArgument = Path(),
+    language: Language = None,
+    main: Main = None,
+    name: Annotated[str | None, typer.Option("--name", help="The component's name.", show_default="the folder's")] = None,
+    kind: Annotated[str, typer.Option("--type", help="source, processor or sink.")] = "processor",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing component.yaml.")] = False,
+) -> None:
+    """Write a component.yaml from what was detected."""
+    from flowctl_core.cli.describing import init_component
+    from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.workflow import Options
+
+    options = Options(language=language, entry_point=main)
+    init_component(make_engine(cache=False), options, absolute(path), name=name, kind=kind, force=force)
+
+
+@app.command()
+def validate(path: PathArgument = Path(), output: Output = None) -> None:
+    """Check component.yaml, the interface it declares, and metadata.json; say what is wrong where."""
+    from flowctl_core.cli.describing import validate_component
+    from flowctl_core.cli.session import absolute
+
+    findings = validate_component(absolute(path))
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if not emit({"valid": not errors, "findings": [finding.model_dump(mode="json") for finding in findings]}):
+        for finding in findings:
+            say_aside(f"{finding.severity}: {finding}")
+        say("the component is valid" if not errors else f"{len(errors)} errors")
+    if errors:
+        from flowctl_core.errors import SpecError
+
+        raise typer.Exit(SpecError.exit_code)
+
+

@@ -1,0 +1,48 @@
+"""`flowctl config`: the configuration in use."""
+
+from __future__ import annotations
+
+import typer
+
+from flowctl_core.cli.console import emit, say, table
+from flowctl_core.cli.options import GLOBAL, Output
+
+app = typer.Typer(no_args_is_help=True, help="See the configuration.")
+
+
+@app.callback()
+def config() -> None:
+    """See the configuration."""
+
+
+@app.command()
+def show(output: Output = None) -> None:
+    """Show every value in use and where it came from (secrets are masked)."""
+    from flowctl_core.cli.session import load_configuration
+    from flowctl_core.config.load import effective_values
+
+    loaded = load_configuration()
+    rows = effective_values(loaded)
+    document = {
+        "file": str(loaded.file) if loaded.file else None,
+        "values": {key: {"value": _plain(value), "origin": origin} for key, value, origin in rows},
+    }
+    if emit(document):
+        return
+    table(("KEY", "VALUE", "FROM"), [(key, _text(value), origin) for key, value, origin in rows])
+    if loaded.file is None:
+        say("no configuration file; ~/.flowctl/config.yaml would be read" if GLOBAL.config is None else "")
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value if isinstance(value, bool | int | float) else _none(value)
+
+
+def _none(value: object) -> object:
+    return None if value is None else str(value)
+
+
+def _text(value: object) -> str:
+    if value is None or value == ():
+        return "-"
+    return ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,25 @@
+"""`flowctl schema`: JSON Schema for editors."""
+
+from __future__ import annotations
+
+import enum
+import json
+from typing import Annotated
+
+import typer
+
+
+class SchemaKind(enum.StrEnum):
+    """The files that have a schema."""
+
+    component = "component"
+    bundle = "bundle"
+    pipeline = "pipeline"
+    config = "config"
+
+
+def schema(kind: Annotated[SchemaKind, typer.Argument(help="Which file.")]) -> None:
+    """Print the JSON Schema (2020-12) of component.yaml, bundle.yaml, pipeline.yaml or the configuration."""
+    from flowctl_core.specfile.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(kind.value), indent=2, ensure_ascii=False))

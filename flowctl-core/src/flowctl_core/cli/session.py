@@ -1,0 +1,65 @@
+"""Makes the engine that commands work with, from the global options."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowctl_core.cli.console import say_aside
+from flowctl_core.cli.options import GLOBAL
+
+if TYPE_CHECKING:
+    from flowctl_core.config.load import LoadedConfig
+    from flowctl_core.plugins.manager import PluginManager
+    from flowctl_core.store.cache import BuildCache
+    from flowctl_core.workflow import Engine
+
+
+def load_configuration(flags: dict[str, object] | None = None) -> LoadedConfig:
+    """The configuration that `--config`, the environment and these flags give."""
+    from flowctl_core.config.load import load_config
+
+    loaded = load_config(path=GLOBAL.config, flags=flags)
+    for warning in loaded.warnings:
+        say_aside(f"warning: {warning}")
+    return loaded
+
+
+def load_manager() -> PluginManager:
+    """All installed plugins and core's own builders; broken ones are reported and skipped."""
+    from flowctl_core.plugins.manager import load_plugins
+
+    manager = load_plugins()
+    for record in manager.problems:
+        say_aside(f"warning: plugin {record.name} ({record.distribution}) is skipped: {record.problem}")
+    return manager
+
+
+def open_cache(loaded: LoadedConfig) -> BuildCache:
+    """The build cache that the configuration names."""
+    from flowctl_core.store.cache import BuildCache
+
+    local = loaded.config.build.local
+    return BuildCache(local.cache_dir, local.cache_size, warn=lambda text: say_aside(f"warning: {text}"))
+
+
+def make_engine(*, cache: bool = True, flags: dict[str, object] | None = None) -> Engine:
+    """Everything that a job needs."""
+    from flowctl_core.plugins.call import InProcessCaller
+    from flowctl_core.runners.local import LocalRunner
+    from flowctl_core.workflow import Engine
+
+    loaded = load_configuration(flags)
+    return Engine(
+        plugins=InProcessCaller(load_manager()),
+        config=loaded.config,
+        runner=LocalRunner(),
+        environ=dict(os.environ),
+        cache=open_cache(loaded) if cache else None,
+    )
+
+
+def absolute(path: Path) -> Path:
+    """The folder that the user named, absolute; symlinks in it stay as they are."""
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow symlinks
