@@ -192,8 +192,7 @@ class CallerBase:
         if not answer:
             record = self._manager.builder(builder)
             raise PluginError(
-                f"plugin {builder} ({record.distribution}) answered {hook} with nothing; "
-                f"expected {signature(hook).expected}",
+                f"plugin {record.label} answered {hook} with nothing; expected {signature(hook).expected}",
                 hint="Report this to the plugin's authors.",
             )
         return answer
@@ -283,7 +282,7 @@ def _wrong(
     wrappers = [implementation.plugin_name for implementation in implementations if _wraps(implementation)]
     by = f" (or one of its wrappers {', '.join(wrappers)})" if wrappers else ""
     return PluginError(
-        f"plugin {record.name} ({record.distribution}){by} answered {expected.name} "
+        f"plugin {record.label}{by} answered {expected.name} "
         f"with a {type(answer).__name__}; expected {wanted}",
         hint="Report this to the plugin's authors.",
         output=detail,
@@ -295,7 +294,7 @@ def _crash(
 ) -> PluginError:
     name = _culprit(error, implementations) or record.name
     own = name == record.name
-    by = f"plugin {name} ({record.distribution})" if own else f"plugin {name}, which wraps {record.name},"
+    by = f"plugin {record.label}" if own else f"plugin {name}, which wraps {record.name},"
     return PluginError(
         f"{by} crashed in {hook}: {type(error).__name__}: {error}",
         hint="Report this to the plugin's authors, with the traceback.",

@@ -69,6 +69,11 @@ class PluginRecord(Frozen):
             return ""
         return distribution_digest(self.metadata, self.value.partition(":")[0].partition(".")[0])
 
+    @property
+    def label(self) -> str:
+        """Name and distribution, for messages."""
+        return f"{self.name} ({self.distribution})" if self.distribution else self.name
+
     def identity(self) -> PluginIdentity:
         """The part that belongs to a cache key."""
         return PluginIdentity(
