@@ -1,0 +1,164 @@
+"""Installs the project into its environment and writes the launcher."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+from flowctl_core.errors import BuildError, DependenciesMissingError
+from flowctl_core.models import Artifact, BuildContext, BuildResult, CleanReport, Plan, Platform
+
+from flowctl_lang_python import launcher, state
+from flowctl_lang_python.fetch import BUILD_AHEAD, BUILD_CONSTRAINTS, says_offline
+from flowctl_lang_python.recipe import ENVIRONMENT, Recipe
+
+_GENERATED = "generated.json"
+
+_CHECK = """
+import importlib, sys
+kind, target, path = sys.argv[1:4]
+if kind == "file":
+    import ast, pathlib
+    ast.parse(pathlib.Path(path).read_bytes(), path)
+elif kind == "module":
+    import importlib.util
+    package = importlib.util.find_spec(target)
+    if package is not None and package.submodule_search_locations is not None:
+        package = importlib.util.find_spec(target + ".__main__")
+    if package is None:
+        sys.exit(f"No module named {target!r} that can be run")
+    if package.origin and package.origin.endswith(".py"):
+        import ast, pathlib
+        ast.parse(pathlib.Path(package.origin).read_bytes(), package.origin)
+else:
+    module, _, function = target.partition(":")
+    value = importlib.import_module(module)
+    for part in function.split("."):
+        value = getattr(value, part)
+    if not callable(value):
+        sys.exit(f"{target} is not a function")
+"""
+
+
+def run(plan: Plan, context: BuildContext) -> BuildResult:
+    """Bring the environment up to date and write the launcher into the output folder.
+
+    Raises DependenciesMissingError when fetch has to run first, BuildError when the project cannot be installed
+    or its entry point cannot be loaded.
+    """
+    recipe = Recipe.of(plan)
+    fetched = state.read(context).get("fetch") == state.fetch_digest(plan, context)
+    if not fetched or not (context.work_dir / BUILD_CONSTRAINTS).exists():
+        raise DependenciesMissingError(f"the environment of {plan.component} is missing or out of date")
+    wanted = state.install_digest(plan, context)
+    if recipe.compiled or state.read(context).get("install") != wanted:
+        state.forget(context, "install")
+        if recipe.installable:
+            _install(plan, context, recipe)
+        _put_on_path(context, recipe)
+        state.record(context, install=wanted)
+    platform = Platform.host()
+    environment = Artifact(path=ENVIRONMENT, kind="tree", platform=platform, relocatable=False)
+    if recipe.kind is None:
+        return BuildResult(artifacts=(environment,))
+    name = plan.entry_points[0].name
+    boot = launcher.boot_file(recipe)
+    if boot is not None:
+        launcher.write(state.environment(context) / launcher.BOOT_FOLDER / name, boot)
+    _check_entry_point(plan, context, recipe)
+    program = context.output_dir / name
+    launcher.write(program, launcher.text(recipe, name), executable=True)
+    path = program.relative_to(context.source_root).as_posix()
+    return BuildResult(artifacts=(Artifact(path=path, platform=platform), environment))
+
+
+def _install(plan: Plan, context: BuildContext, recipe: Recipe) -> None:
+    context.progress.step("uv pip install --editable .")
+    before = {path for path in recipe.egg_info if _exists(context, path)}
+    argv = [str(context.tool("uv").path), "pip", "install", "--python", state.interpreter(context)]
+    argv += ["--offline", "--no-deps", "--build-constraints", str(context.work_dir / BUILD_CONSTRAINTS)]
+    # uv would keep an earlier install by the time stamps of pyproject.toml and setup.*: other files count too.
+    argv += ["--reinstall", *plan.settings.build_args, "--editable", "."]
+    environment = {"VIRTUAL_ENV": str(state.environment(context)), "CARGO_NET_OFFLINE": "true"}
+    try:
+        done = context.run(argv, cwd=plan.root, environment=environment)
+    finally:
+        made = [path for path in recipe.egg_info if path not in before and _exists(context, path)]
+        _remember(context, made)
+    if done.ok:
+        return
+    ahead = context.work_dir / BUILD_AHEAD
+    if says_offline(done) and not ahead.exists():
+        launcher.write(ahead, "")
+        raise DependenciesMissingError("building the package needs more than it declares", output=done.output)
+    raise BuildError(
+        f"{plan.component} could not be installed into its environment",
+        hint="The build backend's own words above say why; `pip install -e .` would fail in the same way.",
+        output=done.output,
+    )
+
+
+def _put_on_path(context: BuildContext, recipe: Recipe) -> None:
+    """Sources without a build backend are found through a .pth file, by relative paths."""
+    site = next((state.environment(context) / "lib").glob("python*/site-packages"), None)
+    if site is None:
+        raise BuildError(
+            f"{ENVIRONMENT} is not a Python environment", hint="Run flowctl component clean, then build."
+        )
+    path = site / "flowctl_component.pth"
+    if not recipe.import_roots:
+        path.unlink(missing_ok=True)
+        return
+    roots = (os.path.relpath(context.source_root / root, site) for root in recipe.import_roots)
+    launcher.write(path, "".join(f"{root}\n" for root in roots))
+
+
+def _check_entry_point(plan: Plan, context: BuildContext, recipe: Recipe) -> None:
+    """Load the entry point as the launcher will: a function's module is imported, a script is only parsed."""
+    cache = context.source_root / ".flowctl" / "pycache"
+    argv = [state.interpreter(context), "-I", "-X", f"pycache_prefix={cache}", "-c", _CHECK]
+    argv += [recipe.kind or "", recipe.target, str(context.source_root / recipe.target)]
+    done = context.run(argv)
+    if done.ok:
+        return
+    last = (done.stderr.strip().splitlines() or [f"exit code {done.exit_code}"])[-1].strip()
+    missing = "ModuleNotFoundError" in last
+    raise BuildError(
+        f"entry point {recipe.target} cannot be loaded: {last}",
+        hint="Declare the missing package among the dependencies, or correct the import."
+        if missing
+        else "Correct the source; its traceback is shown above.",
+        output=done.output,
+    )
+
+
+def _exists(context: BuildContext, path: str) -> bool:
+    return (context.source_root / path).is_dir()
+
+
+def _remember(context: BuildContext, made: list[str]) -> None:
+    """Keep the paths that this builder made in the source, so that clean removes them and nothing else."""
+    if made:
+        launcher.write(context.work_dir / _GENERATED, json.dumps(sorted({*_remembered(context), *made})))
+
+
+def _remembered(context: BuildContext) -> list[str]:
+    try:
+        data = json.loads((context.work_dir / _GENERATED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [path for path in data if isinstance(path, str)] if isinstance(data, list) else []
+
+
+def clean(plan: Plan, context: BuildContext) -> CleanReport:
+    """Remove the metadata folders that installing left in the source; core removes `.flowctl`."""
+    allowed = set(Recipe.of(plan).egg_info)
+    removed = []
+    for path in _remembered(context):
+        folder = context.source_root / path
+        if path in allowed and folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder)
+            removed.append(path)
+    (context.work_dir / _GENERATED).unlink(missing_ok=True)
+    return CleanReport(removed=tuple(removed))
