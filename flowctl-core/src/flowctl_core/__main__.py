@@ -1,0 +1,32 @@
+"""Entry point of the command `flowctl`.
+
+Two answers need almost no imports: the version, and a build that has nothing to do. Everything else goes through
+`flowctl_core.cli`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    arguments = sys.argv[1:]
+    if arguments == ["--version"]:
+        from flowctl_core import __version__
+
+        sys.stdout.write(f"flowctl {__version__}\n")
+        sys.exit(0)
+    from flowctl_core.noop import answer
+
+    text = answer(arguments)
+    if text is not None:
+        sys.stdout.write(text)
+        sys.exit(0)
+    from flowctl_core.cli.app import run
+
+    sys.exit(run(arguments))
+
+
+if __name__ == "__main__":
+    main()
