@@ -1,0 +1,123 @@
+"""Ends a command's whole process tree: its group, and what left the group; also when flowctl itself is killed.
+
+Every command runs in a session of its own and carries a marker in its environment (`MARKER_VARIABLE`), which its
+descendants inherit. On Linux those that left the group with setsid are found by the marker in /proc; elsewhere the
+group alone is ended.
+
+Run as a program (`python -I -S process_tree.py <parent pid>`) this file is the watcher: it reads on stdin which
+commands run, and when flowctl dies with some of them still running it ends these. It imports almost nothing, so that
+it starts in milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+MARKER_VARIABLE = "FLOWCTL_COMMAND_ID"
+SIGTERM, SIGKILL = 15, 9
+_ROUNDS = 20
+
+
+def marked(marker: str) -> list[int]:
+    """Process ids whose environment carries the marker, without zombies; [] where there is no /proc."""
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208 - pathlib would double the watcher's start time
+    except OSError:
+        return []
+    own, found = os.getpid(), []
+    for name in names:
+        if name.isdigit() and int(name) != own and marker in _markers_of(name):
+            found.append(int(name))
+    return found
+
+
+def _markers_of(pid: str) -> list[str]:
+    """The markers in a process's environment: one for each flowctl above it, outermost first."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+            content = b"\0" + file.read()
+    except OSError:  # gone, or another user's
+        return []
+    _, found, rest = content.partition(b"\0" + MARKER_VARIABLE.encode() + b"=")
+    return rest.split(b"\0", 1)[0].decode(errors="replace").split("/") if found else []
+
+
+def group_alive(group: int) -> bool:
+    """True while the process group has a member, zombies included."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # a member changed its user
+        return True
+    return True
+
+
+def send(signal: int, group: int | None, marker: str) -> bool:
+    """Send a signal to the group and to every marked process; True when somebody was there to get it."""
+    reached = False
+    if group is not None:
+        try:
+            os.killpg(group, signal)
+            reached = True
+        except (ProcessLookupError, PermissionError):
+            pass
+    for pid in marked(marker):
+        try:
+            os.kill(pid, signal)
+            reached = True
+        except (ProcessLookupError, PermissionError):
+            pass
+    return reached
+
+
+def kill_tree(group: int | None, marker: str) -> None:
+    """SIGKILL until nobody is left; more than once, as a process may have forked meanwhile."""
+    for _ in range(_ROUNDS):
+        send(SIGKILL, group, marker)
+        if not marked(marker):
+            return
+        time.sleep(0.005)
+
+
+def watch(parent: int) -> None:
+    """The watcher: read `+ <group> <marker>` and `- <group> <marker>` lines; when flowctl has gone, end what runs."""
+    from select import select
+
+    running: dict[str, int] = {}
+    rest = b""
+    while os.getppid() == parent:
+        # The timeout is for the case that another process inherited flowctl's end of the pipe.
+        readable, _, _ = select([0], [], [], 1.0 if running else None)
+        if not readable:
+            continue
+        data = os.read(0, 65536)
+        rest = _apply(rest + data, running)
+        if not data:
+            break
+    else:  # flowctl died before its last lines were read
+        os.set_blocking(0, False)
+        try:
+            while data := os.read(0, 65536):
+                rest = _apply(rest + data, running)
+        except BlockingIOError:
+            pass
+    for marker, group in running.items():
+        kill_tree(group, marker)
+
+
+def _apply(data: bytes, running: dict[str, int]) -> bytes:
+    *lines, rest = data.split(b"\n")
+    for line in lines:
+        sign, group, marker = line.decode().split(" ")
+        if sign == "+":
+            running[marker] = int(group)
+        else:
+            running.pop(marker, None)
+    return rest
+
+
+if __name__ == "__main__":
+    watch(int(sys.argv[1]))
