@@ -1,8 +1,8 @@
 """component.yaml (`component.flowctl.io/v1`, kind ComponentSpec).
 
-`ComponentSpec` carries the file as it was written, so that nothing is lost, and offers one normalised view over
-the spellings in the wild. `flowctl_core.specfile` reads, checks and writes the file; `component_document` holds the
-typed shape of every field.
+`ComponentSpec` carries the file as it was written, so that nothing is lost, and offers one normalised
+view over the spellings in the wild. `flowctl_core.specfile` reads, checks and writes the file;
+`component_document` holds the typed shape of every field.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from flowctl_core.models.base import Frozen
 from flowctl_core.models.platform import Platform
@@ -33,7 +33,7 @@ class NativeBuild(Frozen):
     """Path that the command makes, relative to the component."""
     runtime: str | None = None
     """Interpreter that runs the binary (`node`), where it is a script."""
-    environment: dict[str, str] = {}
+    environment: dict[str, str] = Field(default_factory=dict)
     dependencies: tuple[str, ...] = ()
     """System packages."""
 
@@ -59,7 +59,7 @@ class ComponentSpec(Frozen):
     name: str
     version: str | None = None
     """Without a leading v."""
-    data: dict[str, JsonValue] = {}
+    data: dict[str, JsonValue] = Field(default_factory=dict)
     """The whole document as it was written, unknown fields included."""
 
     @classmethod
@@ -132,11 +132,14 @@ class ComponentSpec(Frozen):
     @property
     def native_build(self) -> NativeBuild | None:
         """The component's native build command, from `spec.build` or the first language that has one."""
-        candidates = [_native({}, _mapping(self._spec.get("build"))), *(entry.native for entry in self.languages)]
+        candidates = [
+            _native({}, _mapping(self._spec.get("build"))),
+            *(entry.native for entry in self.languages),
+        ]
         return next((native for native in candidates if native and (native.command or native.commands)), None)
 
     def build_extra(self, key: str) -> JsonValue:
-        """An unknown field of `spec.build`, else of the primary language's `build`; None where there is none."""
+        """An unknown field of `spec.build`, else of the primary language's `build`; None without one."""
         sections = [_mapping(self._spec.get("build"))]
         sections += [_mapping(body.get("build")) for _, body in _language_entries(self._spec.get("languages"))][:1]
         return next((section[key] for section in sections if key in section), None)
@@ -176,7 +179,7 @@ def _language(name: str, body: dict[str, JsonValue], override: dict[str, JsonVal
 
 
 def _native(native_build: dict[str, JsonValue], build: dict[str, JsonValue]) -> NativeBuild | None:
-    """The native build of one section: `native_build`, or `build` with `native` inside or `command` straight below."""
+    """What one section says: `native_build`, or `build` with `native` inside or `command` straight below."""
     if native_build.get("enabled") is False:
         return None
     native = _mapping(build.get("native"))
