@@ -5,8 +5,8 @@ depended on: stat values of each input file and folder, of outputs, configuratio
 environment. If all of it is as it was, the build is up to date and the recorded report is the answer. Anything else,
 any doubt and any error falls through to the full command line. A test holds the two to the same answers.
 
-A file written in the very moment the stamp was made could change again without its stat showing it (git calls this
-racy), so an input as young as the stamp itself is never trusted.
+A file written in the very moment it was digested could change again without its stat showing it (git calls this racy):
+such an input is stored with a size that no file has, so the stamp does not match until the next digest.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ def answer(arguments: list[str]) -> str | None:
 
 
 def fingerprint(path: str) -> list[int] | None:
-    """Size, mtime and ctime in nanoseconds, inode and mode of a path itself (links are not followed)."""
+    """Mode, size, mtime and ctime in nanoseconds, inode of a path itself (links are not followed); None: absent."""
     try:
         info = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino, info.st_mode]
+    return [info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
 
 
 def relevant_environment() -> str:
@@ -62,7 +62,6 @@ def _from_stamp(form: str, started: float) -> str | None:
 
     with open(STAMP, "rb") as file:  # noqa: PTH123 - pathlib costs a third of this path's time
         stamp = loads(file.read())
-        written_ns = os.fstat(file.fileno()).st_mtime_ns
     here = os.getcwd()  # noqa: PTH109
     if (
         stamp["version"] != VERSION
@@ -71,19 +70,7 @@ def _from_stamp(form: str, started: float) -> str | None:
         or stamp["environment"] != environment_digest()
     ):
         return None
-    lstat = os.lstat
-    for path, known in stamp["inputs"]:
-        info = lstat(path)
-        if (
-            info.st_mtime_ns != known[1]
-            or info.st_size != known[0]
-            or info.st_ctime_ns != known[2]
-            or info.st_ino != known[3]
-            or info.st_mode != known[4]
-            or known[1] >= written_ns
-        ):
-            return None
-    for path, state in stamp["others"]:
+    for path, state in stamp["paths"]:
         if fingerprint(path) != state:
             return None
     report = stamp["report"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from flowctl_core import noop
-from flowctl_core.build.place import BIN
+from flowctl_core.build.place import BIN, STATE
 from flowctl_core.build.record import FILE
 from flowctl_core.config.load import config_paths
 from flowctl_core.errors import StoreError
 from flowctl_core.models import BuildReport
+from flowctl_core.plugins.watched import watched_paths
 from flowctl_core.store.files import atomic_write
 from flowctl_core.workflow import Job
 
@@ -25,16 +27,14 @@ def write_stamp(job: Job, report: BuildReport) -> None:
     """
     if str(job.root) != os.getcwd() or job.missing_tools is not None:  # noqa: PTH109
         return
-    entries = job.inputs.stamp_entries()
-    if entries is None:
-        return
+    paths = dict(_inputs(job))
+    paths.update((path, noop.fingerprint(path)) for path in _others(job) if path not in paths)
     document = {
         "version": noop.VERSION,
         "cwd": str(job.root),
         "python": [sys.version, sys.prefix],
         "environment": noop.environment_digest(),
-        "inputs": entries,
-        "others": [[path, noop.fingerprint(path)] for path in sorted(_others(job))],
+        "paths": sorted(paths.items()),
         "report": report.model_copy(update={"cache": "fresh", "explanation": ()}).model_dump(
             mode="json", exclude={"explanation"}
         ),
@@ -43,6 +43,16 @@ def write_stamp(job: Job, report: BuildReport) -> None:
         atomic_write(job.root / noop.STAMP, json.dumps(document, separators=(",", ":")).encode())
     except (StoreError, OSError, UnicodeEncodeError):
         (job.root / noop.STAMP).unlink(missing_ok=True)
+
+
+def _inputs(job: Job) -> Iterator[tuple[str, list[int] | None]]:
+    """The inputs as the digest saw them; the component's own folder as it is now, if only we changed it."""
+    ours = {STATE, job.plan.component, *(Path(p).parts[0] for p in (*job.plan.generated, *job.plan.fetched))}
+    for path, state in job.inputs.stamp_entries():
+        if path.rstrip("/") == str(job.root) and set(os.listdir(job.root)) ^ job.names <= ours:  # noqa: PTH208
+            yield path, noop.fingerprint(path)
+        else:
+            yield path, list(state) if state is not None else None
 
 
 def _others(job: Job) -> set[str]:
@@ -59,5 +69,5 @@ def _others(job: Job) -> set[str]:
         paths.update((str(tool.path), str(tool.path.resolve())))
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         paths.add(folder or ".")
-    paths.update(job.engine.plugins.manager.watched_paths())
+    paths.update(watched_paths(job.engine.plugins.manager.records))
     return paths

@@ -6,6 +6,7 @@ store, …) never import each other.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -90,6 +91,8 @@ class Job:
     plan: Plan = field(init=False)
     state: Path = field(init=False)
     inputs: source_digest.SourceDigest = field(init=False)
+    names: frozenset[str] = frozenset()
+    """What was in the component's folder when its inputs were digested."""
     tools: dict[str, Tool] | None = None
     missing_tools: ToolchainError | None = None
     environment: dict[str, str] = field(default_factory=dict)
@@ -175,10 +178,11 @@ def digest_inputs(job: Job) -> None:
     """Digest of the source files that belong to the key; reads only what changed since last time."""
     job.state = place.prepare_state(job.root)
     job.previous = record.read_record(job.state)
+    job.names = frozenset(os.listdir(job.root))  # noqa: PTH208 - names are enough
     job.inputs = source_digest.digest_source(
-        job.root, job.plan.inputs, generated=(*job.plan.generated, *job.plan.fetched, job.plan.component),
-        index_path=job.state / "index",
-    )  # fmt: skip
+        job.root, job.plan.inputs, generated=(*job.plan.generated, *job.plan.fetched)
+    )
+    job.warnings.extend(f"{path} is neither a file nor a folder and is no input" for path in job.inputs.skipped)
 
 
 def find_toolchain(job: Job) -> None:
@@ -247,7 +251,8 @@ def _restore(job: Job, cache: BuildCache, entry: CacheEntry) -> bool:
 
 
 def _explain(job: Job) -> None:
-    changed = source_digest.changed_inputs(job.state / "inputs", job.inputs)
+    old = record.read_manifest(job.state)
+    changed = source_digest.changed_inputs(old, job.inputs.manifest()) if old is not None else []
     job.explanation = explain.explain_miss(job.previous.key if job.previous else None, job.key, changed)
 
 
@@ -306,8 +311,9 @@ def remember(job: Job) -> None:
         language=job.plan.language,
     )
     if new != job.previous:
-        files.atomic_write(job.state / record.FILE, new.model_dump_json().encode())
-        job.inputs.save(job.state / "inputs")
+        record.write_record(job.state, new)
+        if job.previous is None or job.previous.key.parts.get("source") != job.inputs.digest:
+            record.write_manifest(job.state, job.inputs.manifest())
     if job.cache == "miss" and job.engine.cache is not None:
         job.engine.cache.store(
             job.key.primary, tools=job.key.tools, component=job.plan.component, root=job.root, artifacts=job.artifacts
@@ -451,4 +457,3 @@ def _remove_generated(job: Job, state: Path) -> list[str]:
 def _has_command(component: object) -> bool:
     native = getattr(component, "native_build", None)
     return native is not None and bool(native.command or native.commands)
-

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,6 +13,7 @@ from flowctl_core.build.key import CacheKey
 from flowctl_core.models import Artifact, Frozen
 
 FILE = "state.json"
+MANIFEST = "inputs.json"
 StatTuple = tuple[int, int, int]
 
 
@@ -32,6 +35,31 @@ def read_record(state: Path) -> BuildRecord | None:
         return BuildRecord.model_validate_json((state / FILE).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def write_record(state: Path, record: BuildRecord) -> None:
+    """Replace the record atomically."""
+    _replace(state / FILE, record.model_dump_json())
+
+
+def read_manifest(state: Path) -> dict[str, str] | None:
+    """Input path → digest of the last successful build, or None."""
+    try:
+        manifest = json.loads((state / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def write_manifest(state: Path, manifest: Mapping[str, str]) -> None:
+    """Keep the inputs, so that `--explain` can name the files that changed."""
+    _replace(state / MANIFEST, json.dumps(manifest, separators=(",", ":"), ensure_ascii=True))
+
+
+def _replace(path: Path, text: str) -> None:
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    scratch.write_text(text, encoding="utf-8")
+    os.replace(scratch, path)
 
 
 def artifact_stat(path: Path) -> StatTuple:

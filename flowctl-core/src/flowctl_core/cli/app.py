@@ -87,9 +87,7 @@ def run(arguments: list[str]) -> int:
         import traceback
 
         sys.stderr.write("".join(traceback.format_exception(error)))
-        sys.stderr.write(
-            "error: this is a fault in flowctl itself; please report it with the lines above\n"
-        )
+        sys.stderr.write("error: this is a fault in flowctl itself; please report it with the lines above\n")
         return INTERNAL_ERROR
 
 

@@ -18,9 +18,7 @@ Paths = Annotated[
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Builds and toolchain jobs that run at once.")]
 UseCache = Annotated[bool, typer.Option("--cache/--no-cache", help="Reuse and keep results in the build cache.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing from the network.")]
-Timeout = Annotated[
-    str | None, typer.Option("--timeout", help="Limit for each command of the toolchain (90s, 30m).")
-]
+Timeout = Annotated[str | None, typer.Option("--timeout", help="Limit for each command of the toolchain (90s, 30m).")]
 
 
 @app.callback()
@@ -135,7 +133,9 @@ def init(
     path: PathArgument = Path(),
     language: Language = None,
     main: Main = None,
-    name: Annotated[str | None, typer.Option("--name", help="The component's name.", show_default="the folder's")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="The component's name.", show_default="the folder's")
+    ] = None,
     kind: Annotated[str, typer.Option("--type", help="source, processor or sink.")] = "processor",
     force: Annotated[bool, typer.Option("--force", help="Replace an existing component.yaml.")] = False,
 ) -> None:
@@ -164,5 +164,3 @@ def validate(path: PathArgument = Path(), output: Output = None) -> None:
         from flowctl_core.errors import SpecError
 
         raise typer.Exit(SpecError.exit_code)
-
-

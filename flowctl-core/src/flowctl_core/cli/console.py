@@ -51,8 +51,6 @@ def emit(data: Any) -> bool:
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns that line up, on a terminal and in a pipe alike."""
     texts = [[str(cell) for cell in row] for row in rows]
-    widths = [
-        max([len(heading), *(len(row[column]) for row in texts)]) for column, heading in enumerate(headings)
-    ]
+    widths = [max([len(heading), *(len(row[column]) for row in texts)]) for column, heading in enumerate(headings)]
     for line in [list(headings), *texts]:
         sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")

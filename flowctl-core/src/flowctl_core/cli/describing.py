@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 KINDS = ("source", "processor", "sink")
 
 
-def init_component(
-    engine: Engine, options: Options, root: Path, *, name: str | None, kind: str, force: bool
-) -> None:
+def init_component(engine: Engine, options: Options, root: Path, *, name: str | None, kind: str, force: bool) -> None:
     """Write a component.yaml for what was detected; never over an existing one unless forced."""
     from flowctl_core.specfile.scaffold import component_yaml
     from flowctl_core.store.files import atomic_write

@@ -137,7 +137,9 @@ def _show(
         if row["hint"]:
             say(f"  {row['tool']}{' (optional)' if row['optional'] else ''}: {row['hint']}")
     say()
-    table(("ENGINE", "FOR", "VERSION"), [(row["engine"], row["for"], row["version"] or row["problem"]) for row in engines])
+    table(
+        ("ENGINE", "FOR", "VERSION"), [(row["engine"], row["for"], row["version"] or row["problem"]) for row in engines]
+    )
     say()
     cache = document["cache"]
     say(f"cache  {cache['path']}{'' if cache['writable'] else '  (not writable)'}")

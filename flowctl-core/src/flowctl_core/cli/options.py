@@ -41,13 +41,13 @@ def _remember_output(value: OutputFormat | None) -> OutputFormat:
 
 Output = Annotated[
     OutputFormat | None,
-    typer.Option("-o", "--output", callback=_remember_output, help="Report as a table (for people), json, yaml or wide."),
+    typer.Option(
+        "-o", "--output", callback=_remember_output, help="Report as a table (for people), json, yaml or wide."
+    ),
 ]
 PathArgument = Annotated[Path, typer.Argument(help="Folder of the component.", show_default="here")]
 Language = Annotated[
     str | None, typer.Option("--language", "-l", help="Build as this language, whatever detection says.")
 ]
-Main = Annotated[
-    str | None, typer.Option("--main", help="Which program to build, where the source has several.")
-]
+Main = Annotated[str | None, typer.Option("--main", help="Which program to build, where the source has several.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the toolchain's output as it comes.")]

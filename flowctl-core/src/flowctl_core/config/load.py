@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from flowctl_core.errors import ConfigError
+from flowctl_core.errors import ConfigError, SpecError
 from flowctl_core.models.config import Config
 
 ENVIRONMENT = {
@@ -26,7 +26,6 @@ ENVIRONMENT = {
 }
 """Environment variables and the key that each one sets."""
 
-SIZE_LIMIT = 2**20
 _REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
 
@@ -83,9 +82,27 @@ def load_config(
 
 
 def _read(file: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    from flowctl_core.specfile.document import read_plain_mapping
+    from flowctl_core.specfile.content import decode, read_bytes
+    from flowctl_core.specfile.yaml_text import TextProblem, parse_yaml
 
-    return _expand(read_plain_mapping(file, error=ConfigError, size_limit=SIZE_LIMIT), environ, file)
+    try:
+        text = decode(read_bytes(file.resolve()))  # people keep their configuration behind links
+        if not text.strip():
+            return {}
+        node, problems = parse_yaml(text)
+    except SpecError as error:
+        raise ConfigError(error.message, hint=error.hint) from error
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from error
+    except TextProblem as problem:
+        raise ConfigError(f"{file}:{problem.line or 1}: {problem.message}") from problem
+    if problems:
+        raise ConfigError("\n".join(f"{file}:{problem.line}: {problem.message}" for problem in problems))
+    if node.mapping is None:
+        raise ConfigError(f"{file}:{node.line}: the configuration is a mapping, not a list or a text")
+    expanded = _expand(node.data(), environ, file)
+    assert isinstance(expanded, dict)  # noqa: S101 - a mapping stays one
+    return expanded
 
 
 def _expand(value: Any, environ: Mapping[str, str], file: Path, key: str = "") -> Any:

@@ -74,6 +74,13 @@ class PluginRecord(Frozen):
         """Name and distribution, for messages."""
         return f"{self.name} ({self.distribution})" if self.distribution else self.name
 
+    def source_paths(self) -> tuple[str, ...]:
+        """Files and folders of the import package of an editable installation; empty for an installed wheel."""
+        if self.metadata is None or not _editable(self.metadata):
+            return ()
+        files = [path for _, path, *_ in _package_files(self.value.partition(":")[0].partition(".")[0])]
+        return tuple(sorted({*files, *(os.path.dirname(path) for path in files)}))  # noqa: PTH120
+
     def identity(self) -> PluginIdentity:
         """The part that belongs to a cache key."""
         return PluginIdentity(
