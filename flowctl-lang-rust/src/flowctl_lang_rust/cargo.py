@@ -45,8 +45,8 @@ _ERROR = re.compile(r"^error(?:\[E\d+\])?: (.+)$", re.MULTILINE)
 def target_dir(context: BuildContext) -> Path:
     """Where cargo keeps what it compiles: flowctl's own folder, unless the caller set CARGO_TARGET_DIR.
 
-    Not the project's `target/`: so clean removes nothing of the developer's, and rust-analyzer or a `cargo build`
-    beside it never waits for flowctl's lock.
+    Not the project's `target/`: so clean removes nothing of the developer's, and a `cargo build` beside it
+    never waits for flowctl's lock.
     """
     given = context.environment.get("CARGO_TARGET_DIR")
     return context.source_root / given if given else context.work_dir / "target"

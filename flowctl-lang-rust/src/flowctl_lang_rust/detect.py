@@ -15,8 +15,10 @@ LANGUAGE = "rust"
 ALIASES = ("rs", "cargo")
 
 SIDE_FOLDERS = frozenset(
-    ["examples", "example", "tests", "test", "testdata", "fixtures", "benches", "bench", "benchmarks"]
-    + ["vendor", "third_party", "docs", "doc", "fuzz"]
+    (
+        *("examples", "example", "tests", "test", "testdata", "fixtures", "benches", "bench", "benchmarks"),
+        *("vendor", "third_party", "docs", "doc", "fuzz"),
+    )
 )
 """Folders whose manifests serve something else than the component."""
 

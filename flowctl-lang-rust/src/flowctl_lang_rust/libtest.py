@@ -1,8 +1,8 @@
 """Reads what `cargo test` prints: the text of libtest, one block a test binary.
 
 Counts come from each block's own `test result:` line; a block that ends without one (the process aborted)
-counts what it showed, and an error. A failing test's captured output may itself contain lines of a test run; a
-`test result:` line only ends a block when its numbers add up to the `running N tests` that began it.
+counts what it showed, and an error. A failing test's captured output may itself contain lines of a test run;
+a `test result:` line only ends a block when its numbers add up to the `running N tests` that began it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flowctl_core.models import Outcome, TestCase
 _RUNNING = re.compile(r"^running (\d+) tests?$")
 _CASE = re.compile(r"^test (.+?) \.\.\. (ok|FAILED|ignored)(?:, .*)?(?: <[\d.]+s>)?$")
 _RESULT = re.compile(
-    r"^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored; (\d+) measured; \d+ filtered out"
+    r"^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored; (\d+) measured; \d+ filtered"
 )
 _SECTION = re.compile(r"^---- (.+) (?:stdout|stderr) ----$")
 _NAME = re.compile(r"^ {4}(\S.*)$")

@@ -16,7 +16,7 @@ INSTALL_HINT = (
     "Install Rust with rustup (https://rustup.rs), or on Debian and Ubuntu: apt install cargo rustc. "
     "An existing rustup installation: rustup update stable."
 )
-LINKER_HINT = "rustc links with a C compiler. Debian and Ubuntu: apt install gcc libc6-dev; macOS: xcode-select --install."
+LINKER_HINT = "rustc links with a C compiler: apt install gcc libc6-dev; on macOS: xcode-select --install."
 
 _EDITIONS = {"2018": "1.31", "2021": "1.56", "2024": "1.85"}
 """The first Rust that knows an edition."""
