@@ -13,10 +13,10 @@ from flowctl_core.build.place import BIN, STATE
 from flowctl_core.build.record import FILE
 from flowctl_core.config.load import config_paths
 from flowctl_core.errors import StoreError
+from flowctl_core.job import Job
 from flowctl_core.models import BuildReport
 from flowctl_core.plugins.watched import watched_paths
 from flowctl_core.store.files import atomic_write
-from flowctl_core.workflow import Job
 
 
 def write_stamp(job: Job, report: BuildReport) -> None:

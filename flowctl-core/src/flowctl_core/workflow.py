@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,99 +16,28 @@ from flowctl_core.build import explain, key, place, record
 from flowctl_core.build.fetch import fetch_digest
 from flowctl_core.detect.resolve import Answer, resolve
 from flowctl_core.errors import DependenciesMissingError, SourceError, ToolchainError
+from flowctl_core.job import Job
 from flowctl_core.models import (
     Artifact,
     BuildContext,
     BuildReport,
-    BuildResult,
-    CacheOutcome,
     CleanReport,
     DetectionReport,
     Plan,
     Platform,
-    Profile,
-    Progress,
-    Runner,
-    Silent,
     SourceTree,
     TestReport,
-    Tool,
 )
-from flowctl_core.models.config import Config
 from flowctl_core.plan.request import component_name, make_request
-from flowctl_core.plugins.call import HookCaller
 from flowctl_core.runners.environment import tool_environment
-from flowctl_core.store import files, source_digest
+from flowctl_core.store import source_digest
 from flowctl_core.store.lock import folder_lock
 from flowctl_core.toolchains.find import find_tools
 
 if TYPE_CHECKING:
-    from flowctl_core.specfile.load import LoadedSpec
     from flowctl_core.store.cache import BuildCache, CacheEntry
 
 COMPONENT_FILE = "component.yaml"
-
-
-@dataclass(frozen=True)
-class Engine:
-    """What every job on this machine shares."""
-
-    plugins: HookCaller
-    config: Config
-    runner: Runner
-    environ: Mapping[str, str]
-    cache: BuildCache | None
-    """None: `--no-cache`."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the user asked of one build."""
-
-    language: str | None = None
-    entry_point: str | None = None
-    profile: Profile = "dev"
-    platforms: tuple[Platform, ...] = field(default_factory=lambda: (Platform.host(),))
-    offline: bool = False
-    explain: bool = False
-    lock_timeout_s: float = 600.0
-
-
-@dataclass
-class Job:
-    """One component on its way through the steps; each step fills in what the next ones need."""
-
-    root: Path
-    engine: Engine
-    options: Options
-    progress: Progress = field(default_factory=Silent)
-    started: float = field(default_factory=time.monotonic)
-
-    spec: LoadedSpec | None = None
-    source: SourceTree = field(init=False)
-    detection: DetectionReport = field(init=False)
-    plan: Plan = field(init=False)
-    state: Path = field(init=False)
-    inputs: source_digest.SourceDigest = field(init=False)
-    names: frozenset[str] = frozenset()
-    """What was in the component's folder when its inputs were digested."""
-    tools: dict[str, Tool] | None = None
-    missing_tools: ToolchainError | None = None
-    environment: dict[str, str] = field(default_factory=dict)
-    key: key.CacheKey = field(init=False)
-    previous: record.BuildRecord | None = None
-    result: BuildResult | None = None
-    cache: CacheOutcome = "miss"
-    artifacts: tuple[Artifact, ...] = ()
-    explanation: tuple[str, ...] = ()
-    warnings: list[str] = field(default_factory=list)
-    fetched: str = ""
-    done: bool = False
-
-    @property
-    def builder(self) -> str:
-        """Name of the plugin that builds this component."""
-        return self.detection.winner.builder
 
 
 Step = Callable[[Job], None]
@@ -129,7 +57,7 @@ def read_source(job: Job) -> None:
 
         job.spec = load_component(file)
         component = job.spec.spec
-        job.warnings.extend(job.spec.warnings)
+        job.warnings.extend(str(finding) for finding in job.spec.warnings)
     language = job.options.language
     if language is None and component is not None and component.languages and not _has_command(component):
         language = component.languages[0].name
@@ -214,13 +142,13 @@ def reuse(job: Job) -> None:
     previous, current = job.previous, job.key
     tools_match = job.missing_tools is not None or (previous is not None and previous.key.tools == current.tools)
     fetched = all((job.root / path).exists() for path in job.plan.fetched)
-    if previous is not None and previous.key.primary == current.primary and tools_match and fetched:
-        if record.outputs_intact(job.root, previous):
-            job.artifacts, job.cache, job.done = previous.artifacts, "fresh", True
-            job.fetched = previous.fetch_digest
-            if job.missing_tools is not None:
-                job.key = previous.key
-            return
+    same = previous is not None and previous.key.primary == current.primary and tools_match and fetched
+    if previous is not None and same and record.outputs_intact(job.root, previous):
+        job.artifacts, job.cache, job.done = previous.artifacts, "fresh", True
+        job.fetched = previous.fetch_digest
+        if job.missing_tools is not None:
+            job.key = previous.key
+        return
     if job.engine.cache is not None:
         entry = job.engine.cache.lookup(
             current.primary, None if job.missing_tools is not None else current.tools, root=job.root
@@ -449,7 +377,7 @@ def _remove_generated(job: Job, state: Path) -> list[str]:
     made = [a.path for a in last.artifacts] if last is not None else []
     removed = []
     for path in made:
-        if path in job.plan.generated and files.remove(job.root / path):
+        if path in job.plan.generated and place.remove_path(job.root / path):
             removed.append(path)
     return removed
 

@@ -65,7 +65,7 @@ def place(root: Path, staging: Path, artifacts: Iterable[Artifact]) -> tuple[Art
             target.parent.mkdir(parents=True, exist_ok=True)
             if artifact.kind == "program":
                 made.chmod(made.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-            os.replace(made, target)
+            made.replace(target)
             artifact = artifact.model_copy(update={"path": target.relative_to(root).as_posix()})
         placed.append(artifact)
     _remove_stale(root, bin_dir, {artifact.path for artifact in placed})
@@ -84,9 +84,9 @@ def link_program(root: Path, name: str) -> str | None:
     link, target = root / name, f"{BIN}/{name}"
     if not (root / target).exists():
         return None
-    if link.is_symlink() and os.readlink(link) == target:
+    if link.is_symlink() and str(link.readlink()) == target:
         return None
-    if link.is_symlink() and os.readlink(link).startswith(f"{STATE}/"):
+    if link.is_symlink() and str(link.readlink()).startswith(f"{STATE}/"):
         link.unlink()
     if link.exists() or link.is_symlink():
         what = "a folder" if link.is_dir() else "a file"
@@ -102,7 +102,7 @@ def remove_outputs(root: Path, name: str) -> list[str]:
     """Remove `.flowctl/` and the link `./<name>` when it is ours; return what was removed."""
     removed = []
     link = root / name
-    if link.is_symlink() and os.readlink(link).startswith(f"{STATE}/"):
+    if link.is_symlink() and str(link.readlink()).startswith(f"{STATE}/"):
         link.unlink()
         removed.append(name)
     state = root / STATE
@@ -113,6 +113,17 @@ def remove_outputs(root: Path, name: str) -> list[str]:
         _remove_tree(state)
         removed.append(STATE)
     return removed
+
+
+def remove_path(path: Path) -> bool:
+    """Remove a file, link or folder; False when it is not there. StoreError when it cannot be removed."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        _remove_tree(path)
+    else:
+        return False
+    return True
 
 
 def _remove_tree(folder: Path) -> None:

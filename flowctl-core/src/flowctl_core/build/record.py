@@ -59,7 +59,7 @@ def write_manifest(state: Path, manifest: Mapping[str, str]) -> None:
 def _replace(path: Path, text: str) -> None:
     scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     scratch.write_text(text, encoding="utf-8")
-    os.replace(scratch, path)
+    scratch.replace(path)
 
 
 def artifact_stat(path: Path) -> StatTuple:

@@ -11,8 +11,9 @@ from flowctl_core.cli.failure import failure_document, show_failure
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import build_summary
 from flowctl_core.errors import CancelledError, FlowctlError, StoreError, UsageError
+from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import BuildReport
-from flowctl_core.workflow import Engine, Job, Options, run_build
+from flowctl_core.workflow import run_build
 
 if TYPE_CHECKING:
     from flowctl_core.cli.progress import LiveBoard, PlainBoard

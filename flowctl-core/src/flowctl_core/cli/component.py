@@ -42,7 +42,7 @@ def build(
     """Build the component for this machine: .flowctl/bin/NAME, reachable as ./NAME."""
     from flowctl_core.cli.building import build_components
     from flowctl_core.cli.session import absolute, make_engine
-    from flowctl_core.workflow import Options
+    from flowctl_core.job import Options
 
     engine = make_engine(cache=cache, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
     options = Options(language=language, entry_point=main, offline=offline, explain=explain)
@@ -66,7 +66,7 @@ def test(
     """Build, run the project's own tests, then validate the interface."""
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.cli.testing import test_component
-    from flowctl_core.workflow import Options
+    from flowctl_core.job import Options
 
     engine = make_engine(flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
     options = Options(language=language, entry_point=main, offline=offline)
@@ -77,7 +77,8 @@ def test(
 def clean(path: PathArgument = Path(), language: Language = None, output: Output = None) -> None:
     """Remove what build made, and nothing else."""
     from flowctl_core.cli.session import absolute, make_engine
-    from flowctl_core.workflow import Job, Options, run_clean
+    from flowctl_core.job import Job, Options
+    from flowctl_core.workflow import run_clean
 
     report = run_clean(Job(absolute(path), make_engine(cache=False), Options(language=language)))
     if emit(report.model_dump(mode="json")):
@@ -92,7 +93,8 @@ def clean(path: PathArgument = Path(), language: Language = None, output: Output
 def detect(path: PathArgument = Path(), language: Language = None, output: Output = None) -> None:
     """Say which language this is, how sure that is, which files say so, and what lost and why."""
     from flowctl_core.cli.session import absolute, make_engine
-    from flowctl_core.workflow import Job, Options, run_detection
+    from flowctl_core.job import Job, Options
+    from flowctl_core.workflow import run_detection
 
     report = run_detection(Job(absolute(path), make_engine(cache=False), Options(language=language)))
     winner = report.winner
@@ -142,7 +144,7 @@ def init(
     """Write a component.yaml from what was detected."""
     from flowctl_core.cli.describing import init_component
     from flowctl_core.cli.session import absolute, make_engine
-    from flowctl_core.workflow import Options
+    from flowctl_core.job import Options
 
     options = Options(language=language, entry_point=main)
     init_component(make_engine(cache=False), options, absolute(path), name=name, kind=kind, force=force)

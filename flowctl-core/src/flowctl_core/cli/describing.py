@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.cli.console import say
 from flowctl_core.errors import SpecError, UsageError
+from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import Artifact
-from flowctl_core.workflow import COMPONENT_FILE, Engine, Job, Options, run_plan
+from flowctl_core.workflow import COMPONENT_FILE, run_plan
 
 if TYPE_CHECKING:
     from flowctl_core.specfile.validate import Finding
@@ -40,7 +41,7 @@ def init_component(engine: Engine, options: Options, root: Path, *, name: str | 
             language=plan.language,
             main=entry,
             platforms=tuple(engine.config.build.remote.platforms),
-            description=None,
+            description=f"What {name or plan.component} does, in one sentence",
         )
         atomic_write(file, text.encode())
     except BaseException:

@@ -23,7 +23,7 @@ def doctor(output: Output = None) -> None:
 
     loaded = load_configuration()
     cache_dir = loaded.config.build.local.cache_dir
-    document = {
+    document: dict[str, Any] = {
         "flowctl": _command(),
         "plugins": (plugins := _plugins()),
         "toolchains": (tools := _toolchains(cache_dir)),

@@ -11,9 +11,9 @@ from flowctl_core.cli.options import GLOBAL
 
 if TYPE_CHECKING:
     from flowctl_core.config.load import LoadedConfig
+    from flowctl_core.job import Engine
     from flowctl_core.plugins.manager import PluginManager
     from flowctl_core.store.cache import BuildCache
-    from flowctl_core.workflow import Engine
 
 
 def load_configuration(flags: dict[str, object] | None = None) -> LoadedConfig:
@@ -46,9 +46,9 @@ def open_cache(loaded: LoadedConfig) -> BuildCache:
 
 def make_engine(*, cache: bool = True, flags: dict[str, object] | None = None) -> Engine:
     """Everything that a job needs."""
+    from flowctl_core.job import Engine
     from flowctl_core.plugins.call import InProcessCaller
     from flowctl_core.runners.local import LocalRunner
-    from flowctl_core.workflow import Engine
 
     loaded = load_configuration(flags)
     return Engine(

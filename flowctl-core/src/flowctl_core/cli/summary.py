@@ -30,10 +30,11 @@ def build_summary(report: Mapping[str, Any], folder: str = "") -> str:
     """
     name, version = report["component"], report["version"]
     took = duration_text(report["duration_s"])
+    how = f"({report['language']}, {report['profile']})"
     head = {
         "fresh": f"{name} {version} is up to date ({took})",
         "hit": f"{name} {version} restored from the cache in {took}",
-        "miss": f"{name} {version} built for {report['platform']} in {took} ({report['language']}, {report['profile']})",
+        "miss": f"{name} {version} built for {report['platform']} in {took} {how}",
     }[report["cache"]]
     lines = [head]
     for artifact in report["artifacts"]:

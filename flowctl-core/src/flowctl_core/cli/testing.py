@@ -9,8 +9,9 @@ from flowctl_core.cli.describing import interface_findings
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import duration_text
 from flowctl_core.errors import InterfaceError, NoTestsError, TestsFailedError
+from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import TestReport
-from flowctl_core.workflow import Engine, Job, Options, run_tests
+from flowctl_core.workflow import run_tests
 
 NO_TESTS_HINT = (
     "Write tests, or name the command that runs them: build.local.languages.{language}.test_command in "

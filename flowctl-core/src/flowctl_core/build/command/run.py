@@ -36,7 +36,7 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
     Raises BuildError with the command's own output when it fails or makes no program.
     """
     link = context.source_root / plan.component
-    if link.is_symlink() and ".flowctl" in os.readlink(link):
+    if link.is_symlink() and ".flowctl" in str(link.readlink()):
         link.unlink()  # else the command would write through last time's link
     started_ns = time.time_ns()
     for argv in _commands(plan, context):

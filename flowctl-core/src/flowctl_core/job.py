@@ -1,0 +1,97 @@
+"""One component on its way through the workflow, and what all jobs share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowctl_core.errors import ToolchainError
+from flowctl_core.models import (
+    Artifact,
+    BuildResult,
+    CacheOutcome,
+    ComponentSpec,
+    DetectionReport,
+    Plan,
+    Platform,
+    Profile,
+    Progress,
+    Runner,
+    Silent,
+    SourceTree,
+    Tool,
+)
+from flowctl_core.models.config import Config
+
+if TYPE_CHECKING:
+    from flowctl_core.build.key import CacheKey
+    from flowctl_core.build.record import BuildRecord
+    from flowctl_core.plugins.call import HookCaller
+    from flowctl_core.specfile.load import LoadedSpec
+    from flowctl_core.store.cache import BuildCache
+    from flowctl_core.store.source_digest import SourceDigest
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What every job on this machine shares."""
+
+    plugins: HookCaller
+    config: Config
+    runner: Runner
+    environ: Mapping[str, str]
+    cache: BuildCache | None
+    """None: `--no-cache`."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked of one build."""
+
+    language: str | None = None
+    entry_point: str | None = None
+    profile: Profile = "dev"
+    platforms: tuple[Platform, ...] = field(default_factory=lambda: (Platform.host(),))
+    offline: bool = False
+    explain: bool = False
+    lock_timeout_s: float = 600.0
+
+
+@dataclass
+class Job:
+    """One component on its way through the steps; each step fills in what the next ones need."""
+
+    root: Path
+    engine: Engine
+    options: Options
+    progress: Progress = field(default_factory=Silent)
+    started: float = field(default_factory=time.monotonic)
+
+    spec: LoadedSpec[ComponentSpec] | None = None
+    source: SourceTree = field(init=False)
+    detection: DetectionReport = field(init=False)
+    plan: Plan = field(init=False)
+    state: Path = field(init=False)
+    inputs: SourceDigest = field(init=False)
+    names: frozenset[str] = frozenset()
+    """What was in the component's folder when its inputs were digested."""
+    tools: dict[str, Tool] | None = None
+    missing_tools: ToolchainError | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    key: CacheKey = field(init=False)
+    previous: BuildRecord | None = None
+    result: BuildResult | None = None
+    cache: CacheOutcome = "miss"
+    artifacts: tuple[Artifact, ...] = ()
+    explanation: tuple[str, ...] = ()
+    warnings: list[str] = field(default_factory=list)
+    fetched: str = ""
+    done: bool = False
+
+    @property
+    def builder(self) -> str:
+        """Name of the plugin that builds this component."""
+        return self.detection.winner.builder
