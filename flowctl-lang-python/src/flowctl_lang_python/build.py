@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 
 from flowctl_core.errors import BuildError, DependenciesMissingError
 from flowctl_core.models import Artifact, BuildContext, BuildResult, CleanReport, Plan, Platform
 
-from flowctl_lang_python import launcher, state
+from flowctl_lang_python import launcher, leftovers, state
 from flowctl_lang_python.fetch import BUILD_AHEAD, BUILD_CONSTRAINTS, says_offline
 from flowctl_lang_python.recipe import ENVIRONMENT, Recipe
-
-_GENERATED = "generated.json"
 
 _CHECK = """
 import importlib, sys
@@ -44,8 +40,8 @@ else:
 def run(plan: Plan, context: BuildContext) -> BuildResult:
     """Bring the environment up to date and write the launcher into the output folder.
 
-    Raises DependenciesMissingError when fetch has to run first, BuildError when the project cannot be installed
-    or its entry point cannot be loaded.
+    Raises DependenciesMissingError when fetch has to run first, BuildError when the project cannot be
+    installed or its entry point cannot be loaded.
     """
     recipe = Recipe.of(plan)
     fetched = state.read(context).get("fetch") == state.fetch_digest(plan, context)
@@ -55,7 +51,7 @@ def run(plan: Plan, context: BuildContext) -> BuildResult:
     if recipe.compiled or state.read(context).get("install") != wanted:
         state.forget(context, "install")
         if recipe.installable:
-            _install(plan, context, recipe)
+            _install(plan, context)
         _put_on_path(context, recipe)
         state.record(context, install=wanted)
     platform = Platform.host()
@@ -73,19 +69,15 @@ def run(plan: Plan, context: BuildContext) -> BuildResult:
     return BuildResult(artifacts=(Artifact(path=path, platform=platform), environment))
 
 
-def _install(plan: Plan, context: BuildContext, recipe: Recipe) -> None:
+def _install(plan: Plan, context: BuildContext) -> None:
     context.progress.step("uv pip install --editable .")
-    before = {path for path in recipe.egg_info if _exists(context, path)}
     argv = [str(context.tool("uv").path), "pip", "install", "--python", state.interpreter(context)]
     argv += ["--offline", "--no-deps", "--build-constraints", str(context.work_dir / BUILD_CONSTRAINTS)]
-    # uv would keep an earlier install by the time stamps of pyproject.toml and setup.*: other files count too.
+    # uv would keep an earlier install by the time stamps of pyproject.toml and setup.*; more files count.
     argv += ["--reinstall", *plan.settings.build_args, "--editable", "."]
     environment = {"VIRTUAL_ENV": str(state.environment(context)), "CARGO_NET_OFFLINE": "true"}
-    try:
+    with leftovers.watched(plan, context):
         done = context.run(argv, cwd=plan.root, environment=environment)
-    finally:
-        made = [path for path in recipe.egg_info if path not in before and _exists(context, path)]
-        _remember(context, made)
     if done.ok:
         return
     ahead = context.work_dir / BUILD_AHEAD
@@ -103,9 +95,7 @@ def _put_on_path(context: BuildContext, recipe: Recipe) -> None:
     """Sources without a build backend are found through a .pth file, by relative paths."""
     site = next((state.environment(context) / "lib").glob("python*/site-packages"), None)
     if site is None:
-        raise BuildError(
-            f"{ENVIRONMENT} is not a Python environment", hint="Run flowctl component clean, then build."
-        )
+        raise BuildError(f"{ENVIRONMENT} is not a Python environment", hint="Run flowctl component clean, then build.")
     path = site / "flowctl_component.pth"
     if not recipe.import_roots:
         path.unlink(missing_ok=True)
@@ -133,32 +123,6 @@ def _check_entry_point(plan: Plan, context: BuildContext, recipe: Recipe) -> Non
     )
 
 
-def _exists(context: BuildContext, path: str) -> bool:
-    return (context.source_root / path).is_dir()
-
-
-def _remember(context: BuildContext, made: list[str]) -> None:
-    """Keep the paths that this builder made in the source, so that clean removes them and nothing else."""
-    if made:
-        launcher.write(context.work_dir / _GENERATED, json.dumps(sorted({*_remembered(context), *made})))
-
-
-def _remembered(context: BuildContext) -> list[str]:
-    try:
-        data = json.loads((context.work_dir / _GENERATED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
-    return [path for path in data if isinstance(path, str)] if isinstance(data, list) else []
-
-
 def clean(plan: Plan, context: BuildContext) -> CleanReport:
-    """Remove the metadata folders that installing left in the source; core removes `.flowctl`."""
-    allowed = set(Recipe.of(plan).egg_info)
-    removed = []
-    for path in _remembered(context):
-        folder = context.source_root / path
-        if path in allowed and folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder)
-            removed.append(path)
-    (context.work_dir / _GENERATED).unlink(missing_ok=True)
-    return CleanReport(removed=tuple(removed))
+    """Remove what installing left in the source; core removes `.flowctl`."""
+    return CleanReport(removed=leftovers.remove(context))

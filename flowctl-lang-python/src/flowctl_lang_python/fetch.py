@@ -11,7 +11,7 @@ from urllib.parse import quote
 from flowctl_core.errors import FetchError
 from flowctl_core.models import BuildContext, CompletedCommand, FetchReport, Plan
 
-from flowctl_lang_python import locks, state
+from flowctl_lang_python import leftovers, locks, state
 from flowctl_lang_python.launcher import write
 from flowctl_lang_python.recipe import Recipe
 
@@ -23,7 +23,7 @@ BUILD_AHEAD = "fetch-by-building"
 
 _BUILT = re.compile(r"^\s*Built\s+(\S+)(?: @ \S+)?\s*$", re.MULTILINE)
 _INSTALLED = re.compile(r"^Installed (\d+) packages? in", re.MULTILINE)
-_NO_BUILD = ("--no-build", "building from source is disabled", "building source distributions is disabled")
+_NO_BUILD = ("building from source is disabled", "building source distributions is disabled")
 _OFFLINE = ("network was disabled", "network connectivity is disabled", "not found in the cache")
 
 
@@ -57,10 +57,8 @@ class Fetching:
         done = None
         if may_build is None:
             done = self._run([*argv, "--no-build"])
-            if not done.ok and any(text in done.output for text in _NO_BUILD):
-                self.context.progress.note(
-                    "some dependencies have no wheel: building them runs their own code"
-                )
+            if not done.ok and any(text in done.output.lower() for text in _NO_BUILD):
+                self.context.progress.note("some dependencies have no wheel: building them runs their own code")
                 done = None
         if done is None:
             done = self._run(argv)
@@ -70,7 +68,7 @@ class Fetching:
             return done
         if says_offline(done):
             raise FetchError(
-                f"dependencies of {self.plan.component} are not on this machine, and the network may not be used",
+                f"dependencies of {self.plan.component} are not on this machine, and there is no network",
                 hint="Run once with network: they are kept in uv's cache from then on.",
                 output=done.output,
             )
@@ -94,10 +92,9 @@ def run(plan: Plan, context: BuildContext) -> FetchReport:
     """
     digest = state.fetch_digest(plan, context)
     target = state.environment(context)
-    prefetched = (context.work_dir / BUILD_CONSTRAINTS).exists() and not (
-        context.work_dir / BUILD_AHEAD
-    ).exists()
-    if prefetched and state.read(context).get("fetch") == digest:
+    ahead = (context.work_dir / BUILD_AHEAD).exists()
+    prefetched = (context.work_dir / BUILD_CONSTRAINTS).exists()
+    if prefetched and not ahead and state.read(context).get("fetch") == digest:
         return FetchReport(fetched=0)
     aside = target.with_name("env.previous")
     _recover(target, aside)
@@ -105,8 +102,9 @@ def run(plan: Plan, context: BuildContext) -> FetchReport:
     if target.exists():
         target.rename(aside)
     try:
-        _fill(fetching)
-        _prefetch_build_requirements(fetching)
+        with leftovers.watched(plan, context):
+            _fill(fetching)
+            _prefetch_build_requirements(fetching)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         if aside.exists():
@@ -203,10 +201,23 @@ def _prefetch_build_requirements(fetching: Fetching) -> None:
         if not done.ok:
             raise FetchError("cargo could not bring in the crates", output=done.output)
     ahead = context.work_dir / BUILD_AHEAD
-    if ahead.exists():
-        # A throwaway install: its only purpose is that the backend names, and uv caches, what it asks for.
-        fetching.uv("pip", "install", *python, "--no-deps", "--target", str(scratch), ".", may_build=True)
+    if recipe.ask_backend or ahead.exists():
+        _build_ahead(fetching)
         ahead.unlink(missing_ok=True)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _build_ahead(fetching: Fetching) -> None:
+    """Install the project into a throwaway environment, so that its backend names, and uv caches, all it wants."""
+    context = fetching.context
+    scratch = context.work_dir / "build-ahead"
+    name = fetching.plan.component
+    context.progress.note(f"the build backend of {name} is asked for its requirements, which runs its code")
+    fetching.environment["VIRTUAL_ENV"] = str(scratch)
+    fetching.uv("venv", "--clear", "--python", state.interpreter(context), str(scratch), may_build=True)
+    constraints = str(context.work_dir / BUILD_CONSTRAINTS)
+    arguments = ["--python", str(scratch), "--no-deps", "--build-constraints", constraints, "--editable", "."]
+    fetching.uv("pip", "install", *arguments, may_build=True)
     shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -13,9 +13,9 @@ from flowctl_core.errors import FetchError
 def constraints(path: Path) -> str:
     """Text of a constraints file that pins what the lockfile pins.
 
-    Constraints only bind packages that are wanted, so groups and markers need no translation. A package that is
-    locked in several versions (one per Python version or platform) is bound by its markers, where the lockfile
-    has them, and is left to the resolver otherwise. Raises FetchError when the lockfile cannot be read.
+    Constraints only bind packages that are wanted, so groups and markers need no translation. A package that
+    is locked in several versions (one per Python version or platform) is bound by its markers, where the
+    lockfile has them, and is left to the resolver otherwise. Raises FetchError for an unreadable lockfile.
     """
     try:
         content = path.read_text(encoding="utf-8")
@@ -55,9 +55,7 @@ def _toml(data: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _elsewhere(package: dict[str, Any]) -> bool:
     """True for packages that come from git, a URL or a folder: a version would not bind those."""
     kind = package.get("source", {}).get("type") if isinstance(package.get("source"), dict) else None
-    return kind in ("git", "url", "file", "directory") or any(
-        key in package for key in ("git", "url", "path")
-    )
+    return kind in ("git", "url", "file", "directory") or any(key in package for key in ("git", "url", "path"))
 
 
 def _pipenv(data: Any) -> list[tuple[str, str, str]]:

@@ -47,7 +47,7 @@ class Project:
     standard: bool = False
     """pyproject.toml has a [project] table, so uv reads the dependencies from it."""
     declares_package: bool = False
-    """A pyproject.toml with [project], [build-system] or Poetry's table, a setup.py, a setup.cfg with metadata."""
+    """By [project], [build-system] or Poetry's table, by a setup.py, or by a setup.cfg with metadata."""
     tools_only: bool = False
     """A pyproject.toml that only configures tools."""
     dynamic: bool = False
@@ -117,17 +117,13 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
     def present(*names: str) -> tuple[str, ...]:
         return tuple(name for name in names if source.exists(join(root, name)))
 
-    data, problem = (
-        read_toml(source, join(root, "pyproject.toml")) if present("pyproject.toml") else ({}, None)
-    )
+    data, problem = read_toml(source, join(root, "pyproject.toml")) if present("pyproject.toml") else ({}, None)
     project = _table(data, "project")
     system = _table(data, "build-system")
     tool = _table(data, "tool")
     old_poetry = _table(tool, "poetry")
     cfg = setup_files.read_cfg(source.read_text(join(root, "setup.cfg"))) if present("setup.cfg") else None
-    script = (
-        setup_files.read_setup_py(source.read_text(join(root, "setup.py"))) if present("setup.py") else None
-    )
+    script = setup_files.read_setup_py(source.read_text(join(root, "setup.py"))) if present("setup.py") else None
     if cfg is not None and cfg.name is None and not cfg.requirements and script is None:
         cfg = None  # only configures tools such as flake8
     legacy = [part for part in (cfg, script) if part is not None]
@@ -158,11 +154,7 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
             if isinstance(group, dict) and not group.get("optional"):
                 development += poetry.requirements(_table(group, "dependencies"))
         for name, target in _table(old_poetry, "scripts").items():
-            text = (
-                target
-                if isinstance(target, str)
-                else _text(_table(old_poetry, "scripts")[name].get("callable"))
-            )
+            text = target if isinstance(target, str) else _text(_table(old_poetry, "scripts")[name].get("callable"))
             if text:
                 scripts.setdefault(str(name), text)
     for part in legacy:
@@ -201,9 +193,7 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
             join(root, name)
             for name in (
                 *present("pyproject.toml", "setup.py", "setup.cfg", "Pipfile", ".python-version"),
-                *present(
-                    "uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "Cargo.toml" if cargo else "uv.toml"
-                ),
+                *present("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "Cargo.toml" if cargo else "uv.toml"),
                 *main_files,
                 *extra_files,
             )
@@ -290,9 +280,7 @@ def _build_requirements(
 def _compiles(backend: str | None, build_requirements: str) -> bool:
     word = backend or ""
     tools = ("cython", "pybind11", "cffi", "nanobind", "mypyc", "numpy")
-    return word.startswith(("mesonpy", "scikit_build_core")) or any(
-        t in build_requirements.lower() for t in tools
-    )
+    return word.startswith(("mesonpy", "scikit_build_core")) or any(t in build_requirements.lower() for t in tools)
 
 
 def _group(groups: dict[str, Any], name: str, seen: frozenset[str] = frozenset()) -> list[str]:

@@ -17,7 +17,7 @@ from flowctl_lang_python.manifest import (
     requirement_name,
     script_metadata,
 )
-from flowctl_lang_python.recipe import ENVIRONMENT, Recipe
+from flowctl_lang_python.recipe import Recipe
 
 _NEVER_INPUTS = (
     "__pycache__/",
@@ -34,6 +34,19 @@ _NEVER_INPUTS = (
     ".venv/",
     "venv/",
 )
+_KNOWN_BACKENDS = (
+    "flit_core",
+    "hatchling",
+    "maturin",
+    "pdm.backend",
+    "poetry.core",
+    "poetry_core",
+    "setuptools",
+    "uv_build",
+)
+"""Backends that need nothing but what manifest.py knows of."""
+
+_NEVER_INPUTS_COMPILED = ("*.so", "*.pyd", "*.dylib", "build/", "target/")
 
 
 def make(source: SourceTree, request: PlanRequest) -> Plan:
@@ -64,7 +77,6 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         compiled=project.compiled,
         cargo=project.cargo,
         metadata=_metadata(source, project),
-        egg_info=_egg_info(project),
         lock=project.lock,
         standard=project.standard,
         dynamic=_dynamic(source, project),
@@ -76,6 +88,7 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         extras=project.extras,
         groups=project.groups,
         build_requirements=project.build_requirements,
+        ask_backend=project.installable and not (project.backend or "").startswith(_KNOWN_BACKENDS),
         test_tool=tests.tool,
         test_start=tests.start,
         add_pytest=tests.tool == "pytest" and not project.declares("pytest"),
@@ -88,13 +101,17 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         platforms=request.platforms,
         root=project.root,
         entry_points=(EntryPoint(name=request.name, path=target.target),) if target else (),
-        inputs=Inputs(exclude=_NEVER_INPUTS, fetch=project.files + _script_file(script_requirements, target)),
+        inputs=Inputs(
+            exclude=_NEVER_INPUTS + (_NEVER_INPUTS_COMPILED if project.compiled else ()),
+            fetch=project.files + _script_file(script_requirements, target),
+        ),
         toolchain=toolchain.requirements(project, version.version if version else None),
         environment=dict(toolchain.ENVIRONMENT),
         passthrough=toolchain.PASSTHROUGH,
-        fetched=(ENVIRONMENT,),
-        generated=recipe.egg_info,
-        fetch_runs_code=recipe.dynamic is not None or bool(project.outside),
+        # Nothing in `fetched`: the environment is an artifact, so that the cache can restore it without any
+        # tool; build asks for fetch when it is missing.
+        generated=_generated(project),
+        fetch_runs_code=recipe.ask_backend or recipe.dynamic is not None or bool(project.outside),
         settings=request.settings,
         details=recipe.model_dump(mode="json"),
         warnings=tuple(warnings),
@@ -136,7 +153,8 @@ def _metadata(source: SourceTree, project: Project) -> tuple[str, ...]:
     return tuple(path for path in (join(project.root, name) for name in names) if source.exists(path))
 
 
-def _egg_info(project: Project) -> tuple[str, ...]:
+def _generated(project: Project) -> tuple[str, ...]:
+    """The folders with metadata that setuptools leaves in the source."""
     if not project.name or "setuptools" not in (project.backend or ""):
         return ()
     stem = project.name.replace("-", "_")
@@ -157,9 +175,7 @@ def _lock_warnings(source: SourceTree, project: Project) -> list[str]:
         if isinstance(listed, list)
         else set()
     )
-    missing = sorted(
-        {name for text in project.requirements if (name := requirement_name(text)) not in locked}
-    )
+    missing = sorted({name for text in project.requirements if (name := requirement_name(text)) not in locked})
     if missing:
         raise PlanError(
             f"uv.lock does not know {', '.join(missing)}, which pyproject.toml asks for",

@@ -25,8 +25,6 @@ class Recipe(Frozen):
     cargo: bool = False
     metadata: tuple[str, ...] = ()
     """Files that decide whether an editable install is up to date."""
-    egg_info: tuple[str, ...] = ()
-    """Folders that setuptools may leave in the source."""
     lock: str | None = None
     """Lockfile's name, in the plan's root."""
     standard: bool = False
@@ -40,6 +38,8 @@ class Recipe(Frozen):
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     build_requirements: tuple[str, ...] = ()
+    ask_backend: bool = False
+    """True for a build backend whose further requirements only it can tell (one in the source, for example)."""
     test_tool: Literal["pytest", "unittest"] | None = None
     test_start: str | None = None
     """Where unittest starts to look, relative to the plan's root; None lets it decide."""

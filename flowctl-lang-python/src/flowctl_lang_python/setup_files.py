@@ -41,9 +41,7 @@ def read_cfg(text: str) -> SetupMetadata:
         return parser.get(section, option, fallback="")
 
     requirements = get("options", "install_requires")
-    extras = (
-        dict(parser.items("options.extras_require")) if parser.has_section("options.extras_require") else {}
-    )
+    extras = dict(parser.items("options.extras_require")) if parser.has_section("options.extras_require") else {}
     return SetupMetadata(
         name=get("metadata", "name") or None,
         requires_python=get("options", "python_requires") or None,
@@ -61,9 +59,7 @@ def read_setup_py(text: str) -> SetupMetadata:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return SetupMetadata(dynamic=True)
-    call = next(
-        (node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == "setup"), None
-    )
+    call = next((node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == "setup"), None)
     if call is None:
         return SetupMetadata(dynamic=True)
     names: dict[str, ast.expr] = {}
@@ -86,9 +82,7 @@ def read_setup_py(text: str) -> SetupMetadata:
         name=_text(given.get("name")),
         requires_python=_text(given.get("python_requires")),
         requirements=_strings(given.get("install_requires")),
-        extras={str(key): _strings(value) for key, value in extras.items()}
-        if isinstance(extras, dict)
-        else {},
+        extras={str(key): _strings(value) for key, value in extras.items()} if isinstance(extras, dict) else {},
         scripts=_scripts(_strings(points.get("console_scripts"))) if isinstance(points, dict) else {},
         setup_requires=_strings(given.get("setup_requires")),
         dynamic=bool({"install_requires", None} & unknown),

@@ -79,9 +79,7 @@ def install_digest(plan: Plan, context: BuildContext) -> str:
     for root in {plan.root, f"{plan.root}/src"}:
         folder = context.source_root / root
         if folder.is_dir():
-            folders += [
-                f"{root}/{entry.name}" for entry in folder.iterdir() if (entry / "__init__.py").is_file()
-            ]
+            folders += [f"{root}/{entry.name}" for entry in folder.iterdir() if (entry / "__init__.py").is_file()]
     facts = [str(recipe.installable), *recipe.import_roots, *plan.settings.build_args, *sorted(folders)]
     return _digest(facts, (context.source_root / path for path in recipe.metadata))
 

@@ -49,9 +49,7 @@ def discover(source: SourceTree, project: Project) -> Tests:
     files = [path for path in source.walk(project.root) if _TEST_FILE.fullmatch(PurePosixPath(path).name)]
     if not files and source.is_dir(join(project.root, "tests")):
         folder = join(project.root, "tests")
-        files = [
-            path for path in source.walk(folder) if path.endswith(".py") and not path.endswith("__init__.py")
-        ]
+        files = [path for path in source.walk(folder) if path.endswith(".py") and not path.endswith("__init__.py")]
     if project.pytest_configured or project.declares("pytest"):
         return Tests("pytest")
     found = None
@@ -207,9 +205,7 @@ def _junit_cases(path: Path) -> list[TestCase] | None:
 _RAN = re.compile(r"^Ran (\d+) tests? in ([\d.]+)s", re.MULTILINE)
 _RESULT = re.compile(r"^(OK|FAILED|NO TESTS RAN)(?: \((.*)\))?\s*$", re.MULTILINE)
 _FAILING = re.compile(r"^={70}\n(FAIL|ERROR): (.+)\n((?:.*\n)*?)(?=^={70}$|^-{70}\n+Ran )", re.MULTILINE)
-_LINE = re.compile(
-    r"^(\S+ \([\w.<>]+\))(?:\n.*)? \.\.\. (?:.*\n)*?(ok|skipped .*|expected failure)$", re.MULTILINE
-)
+_LINE = re.compile(r"^(\S+ \([\w.<>]+\))(?:\n.*)? \.\.\. (?:.*\n)*?(ok|skipped .*|expected failure)$", re.MULTILINE)
 
 
 def unittest_report(done: CompletedCommand, seconds: float) -> TestReport:

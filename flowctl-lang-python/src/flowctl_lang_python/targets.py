@@ -16,9 +16,7 @@ MAIN_FILES = ("main.py", "app.py", "__main__.py")
 """File names by which programs go, in order of preference; the component's own name comes after them."""
 
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_FUNCTION = re.compile(
-    r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*:\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\s*\[.*\])?"
-)
+_FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\s*:\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?:\s*\[.*\])?")
 
 
 @dataclass(frozen=True)
