@@ -1,19 +1,20 @@
 """gitignore rules, exactly as git applies them, over byte paths.
 
-Written here instead of taken from pathspec for three reasons: file names are bytes (a name need not be
-UTF-8), git's answer differs from pathspec's on some patterns (tests/core/store/test_ignore.py compares ours with
-`git check-ignore` on generated patterns), and the import costs nothing on the quick path.
+Written here instead of taken from pathspec because file names are bytes (a name need not be UTF-8), because
+pathspec differs from git on some patterns and refuses others (tests/core/store/test_ignore.py holds this
+module to `git check-ignore` on generated patterns), and because it is quick to import.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 _SPECIAL = frozenset(b"*?[\\")
 _NEVER = b"(?!)"
 _STAR = b"[^/]*"
-_POSIX_CLASSES = {
+_POSIX_CLASSES: dict[bytes, Callable[[int], bool]] = {
     b"alnum": lambda c: chr(c).isalnum() and c < 128,
     b"alpha": lambda c: chr(c).isalpha() and c < 128,
     b"blank": lambda c: c in b" \t",
@@ -71,7 +72,7 @@ class IgnoreRules:
 
 
 def read_rules(data: bytes, base: bytes = b"") -> IgnoreRules:
-    """Rules from the content of an ignore file: a byte-order mark and CRLF line ends are accepted, as git does."""
+    """Rules from an ignore file's content; git accepts a byte-order mark and CRLF line ends, so do we."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     return IgnoreRules((line.removesuffix(b"\r") for line in data.split(b"\n")), base)
 
@@ -187,7 +188,7 @@ def _without_backtracking(part: list[bytes]) -> bytes:
     if not stars:
         return b"".join(part)
     pieces.append(b"".join(part[: stars[0]]))
-    for start, end in zip(stars, stars[1:], strict=False):
+    for start, end in pairwise(stars):
         pieces.append(b"(?>[^/]*?" + b"".join(part[start + 1 : end]) + b")")
     pieces.append(b"[^/]*" + b"".join(part[stars[-1] + 1 :]))
     return b"".join(pieces)

@@ -1,0 +1,161 @@
+"""Files that appear whole or not at all; the system's refusals as StoreError."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from flowctl_core.errors import StoreError
+
+STATE_DIR = ".flowctl"
+"""Where flowctl keeps its state and output inside a source tree."""
+
+_FREE = "Free some space: `flowctl cache prune --all` removes flowctl's own cache."
+_PERMISSION = "You have no permission to write there: change the owner or mode, or use another folder."
+_HINTS = {
+    errno.ENOSPC: f"The disk is full. {_FREE}",
+    errno.EDQUOT: f"Your disk quota is used up. {_FREE}",
+    errno.EFBIG: "The file is larger than the limit for files (`ulimit -f`) or than the file system allows.",
+    errno.EROFS: "The file system is read-only. Copy the source to a folder that can be written to.",
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.ENAMETOOLONG: "The path is too long. Move the source to a folder with a shorter path.",
+}
+
+
+def store_error(path: Path, error: OSError, doing: str = "written") -> StoreError:
+    """The error for the user when the system refuses something at `path`."""
+    reason = error.strerror or str(error)
+    hint = _HINTS.get(error.errno or 0, "Check the path and try again.")
+    return StoreError(f"{path} cannot be {doing}: {reason}", hint=hint)
+
+
+@contextmanager
+def system_refusals(path: Path, doing: str = "written") -> Iterator[None]:
+    """Raise StoreError with a hint in place of an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise store_error(path, error, doing) from error
+
+
+def temporary_name(path: Path) -> Path:
+    """An unused name beside `path`, from which a rename onto it is atomic."""
+    return path.with_name(f".{path.name[:100]}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+
+
+def atomic_write(path: Path, data: bytes, *, mode: int = 0o666, durable: bool = True) -> None:
+    """Write a file so that readers see the old content or the new one, and nothing between.
+
+    `mode` is subject to the umask. `durable` also survives a power failure (fsync), not only kill -9. A
+    symlink at `path` is replaced, not followed. Raises StoreError; the old file is then as it was.
+    """
+    temporary = temporary_name(path)
+    with system_refusals(path):
+        try:
+            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            with os.fdopen(fd, "wb") as file:
+                file.write(data)
+                file.flush()
+                if durable:
+                    os.fsync(fd)
+            temporary.replace(path)
+            if durable:
+                sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+
+def atomic_replace(source: Path, target: Path) -> None:
+    """Put `source` (a file, link or folder on the same file system) in the place of `target`.
+
+    A folder in the way is moved aside first and removed afterwards, since rename replaces only files and
+    empty folders. Raises StoreError.
+    """
+    with system_refusals(target):
+        try:
+            source.replace(target)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
+                raise
+            aside = temporary_name(target)
+            target.rename(aside)
+            try:
+                source.replace(target)
+            except BaseException:
+                aside.replace(target)
+                raise
+            remove_any(aside)
+
+
+def remove_any(path: Path) -> None:
+    """Remove a file, a link or a folder with all it holds, also when folders in it are read-only.
+
+    Never follows a link. A path that is missing is fine. Raises OSError.
+    """
+    import shutil
+
+    try:
+        path.unlink()
+        return
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):
+        if path.is_symlink() or not path.is_dir():
+            raise
+    try:
+        shutil.rmtree(path)
+    except PermissionError:  # Go's module cache, for one, makes its folders read-only
+        for folder, _, _ in os.walk(path):
+            with suppress(OSError):
+                Path(folder).chmod(0o700)
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        pass
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive a power failure; a file system that cannot is accepted."""
+    with suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def sweep_temporaries(folder: Path, *, older_than_s: float = 3600.0) -> None:
+    """Remove temporary files that killed processes left in a folder. Never raises."""
+    limit = time.time() - older_than_s
+    with suppress(OSError):
+        for path in folder.glob(".*.tmp"):
+            with suppress(OSError):
+                if path.lstat().st_mtime < limit:
+                    remove_any(path)
+
+
+def make_state_dir(source_root: Path) -> Path:
+    """Make `<source_root>/.flowctl`, which keeps itself out of git, and return it.
+
+    Raises StoreError when it cannot be written, or is a link or a file.
+    """
+    folder = source_root / STATE_DIR
+    with system_refusals(folder, "made"):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            if folder.is_symlink() or not folder.is_dir():
+                raise StoreError(
+                    f"{folder} is not a folder",
+                    hint="Remove it: flowctl keeps its state in a folder of that name.",
+                ) from None
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        atomic_write(ignore, b"*\n", durable=False)
+    return folder
