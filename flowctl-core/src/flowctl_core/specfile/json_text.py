@@ -52,6 +52,7 @@ class _Reader:
             raise TextProblem(f"more than {MAX_NODES:,} values", self._here())
         if depth >= MAX_DEPTH:
             raise TextProblem(f"nested deeper than {MAX_DEPTH} levels", self._here())
+        start = self.position
         node = Node(self._here(), self.position - self.text.rfind("\n", 0, self.position))
         match self.text[self.position : self.position + 1]:
             case "{":
@@ -66,6 +67,8 @@ class _Reader:
                     self.fail("a value is missing" if self.position >= len(self.text) else self._unexpected())
                 node.scalar = plain_scalar(word.group())
                 self.position = word.end()
+        if node.mapping is None and node.sequence is None:
+            node.span = (start, self.position)
         self._skip()
         return node
 

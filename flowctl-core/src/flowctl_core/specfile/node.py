@@ -35,6 +35,8 @@ class Node:
     mapping: dict[str, Entry] | None = None
     sequence: list[Node] | None = None
     scalar: Any = None
+    span: tuple[int, int] | None = None
+    """First and last offset of a scalar's text in the file, quotes included."""
     size: int = 1
     """Nodes in it, aliases expanded."""
     depth: int = 1

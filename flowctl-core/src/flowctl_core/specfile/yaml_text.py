@@ -94,7 +94,8 @@ class _Composer:
                 if self._documents > 1:
                     raise TextProblem("a second document starts here; only one is allowed in a file", line)
             case "ScalarEvent":
-                node = Node(line, event.start_mark.column + 1, scalar=_scalar(event, line))
+                span = (event.start_mark.index, event.end_mark.index)
+                node = Node(line, event.start_mark.column + 1, scalar=_scalar(event, line), span=span)
                 merge = event.value == "<<" and event.style is None and not event.anchor
                 self._count(line)
                 self._add(node, event.anchor, event.value, merge)
