@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import itertools
 import os
@@ -180,9 +181,8 @@ class _Running:
         if self._exit_fd is None:
             timeout_s = 0.02 if timeout_s is None else min(timeout_s, 0.02)
         for key, _ in self._selector.select(None if timeout_s is None else max(timeout_s, 0)):
-            if key.data is None:
-                if key.fd == self._exit_fd:
-                    self._selector.unregister(key.fd)  # said once; it stays readable
+            if key.data is None:  # the end, or a cancellation: said once, as it stays readable
+                self._selector.unregister(key.fd)
                 continue
             try:
                 data = os.read(key.fd, _CHUNK)
@@ -228,10 +228,8 @@ class _Running:
             pass
         process_tree.kill_tree(group, self._marker)
         if self._process is not None:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # hangs in the kernel (a dead network mount)
                 self._process.wait(5)
-            except subprocess.TimeoutExpired:  # it hangs in the kernel (a dead network mount); it dies when it returns
-                pass
 
     def _grant_grace(self) -> None:
         if self._process is None:
@@ -260,10 +258,8 @@ class _Running:
 
 
 def _signal_group(group: int, signal: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 def _cannot_start(command: Command, error: OSError | ValueError) -> ToolchainError:
