@@ -1,4 +1,11 @@
-"""Frozen models that stages and plugins exchange; one noun a module."""
+"""Frozen models that stages and plugins exchange; one noun a module.
+
+The typed documents of bundle.yaml, pipeline.yaml and metadata.json are loaded on first use: a build needs none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from flowctl_core.models.artifact import (
     Artifact,
@@ -36,6 +43,12 @@ from flowctl_core.models.process import Command, CompletedCommand, OnLine, Runne
 from flowctl_core.models.report import Outcome, TestCase, TestReport
 from flowctl_core.models.source import PRUNED, SourceTree
 
+if TYPE_CHECKING:
+    from flowctl_core.models.bundle import BundleSpec
+    from flowctl_core.models.component_document import ComponentDocument
+    from flowctl_core.models.metadata import MetadataSpec
+    from flowctl_core.models.pipeline import PipelineSpec
+
 __all__ = [
     "PRUNED",
     "Artifact",
@@ -44,11 +57,13 @@ __all__ = [
     "BuildContext",
     "BuildReport",
     "BuildResult",
+    "BundleSpec",
     "CacheOutcome",
     "Candidate",
     "CleanReport",
     "Command",
     "CompletedCommand",
+    "ComponentDocument",
     "ComponentSpec",
     "Dependency",
     "DependencyReport",
@@ -66,9 +81,11 @@ __all__ = [
     "LanguageSettings",
     "LanguageSpec",
     "Limitation",
+    "MetadataSpec",
     "NativeBuild",
     "OnLine",
     "Outcome",
+    "PipelineSpec",
     "Plan",
     "PlanRequest",
     "Platform",
@@ -85,3 +102,18 @@ __all__ = [
     "Tool",
     "ToolRequirement",
 ]
+
+_ON_FIRST_USE = {
+    "BundleSpec": "bundle",
+    "ComponentDocument": "component_document",
+    "MetadataSpec": "metadata",
+    "PipelineSpec": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name in _ON_FIRST_USE:
+        return getattr(import_module(f"flowctl_core.models.{_ON_FIRST_USE[name]}"), name)
+    raise AttributeError(f"module 'flowctl_core.models' has no attribute {name!r}")
