@@ -128,10 +128,10 @@ def _fill(fetching: Fetching) -> None:
     context, recipe = fetching.context, fetching.recipe
     target = state.environment(context)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Run from the root folder: a .python-version in the source would redirect pyenv's shims.
+    # In the folder in which core found the interpreter: pyenv's shims choose by a .python-version there.
     made = context.run(
         [str(context.tool("uv").path), "venv", "--python", str(context.tool("python").path), str(target)],
-        cwd="/",
+        cwd=fetching.plan.root,
         environment=fetching.environment,
     )
     if not made.ok:
