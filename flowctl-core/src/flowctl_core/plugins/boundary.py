@@ -80,6 +80,8 @@ class ChildCaller(CallerBase):
         self._children.add(child)
         try:
             message = child.converse(request, progress, self._timeout_s)
+        except KeyboardInterrupt:
+            raise CancelledError(f"{child.what} was cancelled") from None
         finally:
             self._children.discard(child)
             child.end()
@@ -195,17 +197,16 @@ class _Child:
 
     def end(self) -> None:
         """The child and all that it started are gone on return."""
-        below = descendants(self.process.pid) if self.process.poll() is None else []
         with suppress(OSError, ValueError):
             self.stdin.close()
         try:
             self.process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            below = descendants(self.process.pid) or below
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        kill(below)
-        self.process.wait()
+        except subprocess.TimeoutExpired:  # its host is stopped or stuck and cannot end what it started
+            below = descendants(self.process.pid)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            kill(below)
+            self.process.wait()
         self.stdout.close()
         if self._reader.ident is not None:
             self._reader.join(timeout=1.0)
@@ -213,9 +214,7 @@ class _Child:
     def broke(self, problem: str, detail: str | None = None) -> PluginError:
         """The error for a child that breaks the protocol."""
         output = "\n".join(part for part in (detail, self._printed_text()) if part)
-        return PluginError(
-            f"{self.what}: {problem}", hint="Report this to its authors.", output=output or None
-        )
+        return PluginError(f"{self.what}: {problem}", hint="Report this to its authors.", output=output or None)
 
     def _message(self, line: bytes) -> dict[str, Any]:
         try:
@@ -223,9 +222,7 @@ class _Child:
         except ValueError:
             message = None
         if not isinstance(message, dict) or not {"event", "result", "missing", "error"} & set(message):
-            raise self.broke(
-                "answered with something that is not of the protocol", line.decode("utf-8", "replace")
-            )
+            raise self.broke("answered with something that is not of the protocol", line.decode("utf-8", "replace"))
         return message
 
     def _collect(self) -> None:

@@ -252,9 +252,7 @@ def _assert_one(record: PluginRecord, hook: str, implementations: list[pluggy.Ho
         raise PluginError(f"{hook} of {record.name} would call {', '.join(own) or 'no builder'}")
 
 
-def _checked(
-    answer: Any, expected: HookSignature, record: PluginRecord, implementations: list[pluggy.HookImpl]
-) -> Any:
+def _checked(answer: Any, expected: HookSignature, record: PluginRecord, implementations: list[pluggy.HookImpl]) -> Any:
     """The answer as it survives the JSON boundary, so that both ways of calling give the same."""
     if expected.collects:
         if not isinstance(answer, list) or len(answer) > 1:
@@ -282,8 +280,7 @@ def _wrong(
     wrappers = [implementation.plugin_name for implementation in implementations if _wraps(implementation)]
     by = f" (or one of its wrappers {', '.join(wrappers)})" if wrappers else ""
     return PluginError(
-        f"plugin {record.label}{by} answered {expected.name} "
-        f"with a {type(answer).__name__}; expected {wanted}",
+        f"plugin {record.label}{by} answered {expected.name} with a {type(answer).__name__}; expected {wanted}",
         hint="Report this to the plugin's authors.",
         output=detail,
     )

@@ -45,9 +45,7 @@ def inspect_plugin(name: str, plugin: object) -> Inspection:
     except Exception as error:  # noqa: BLE001 - pluggy inspects the plugin's own attributes
         return Inspection(f"cannot be registered: {type(error).__name__}: {error}", known)
     callers = trial.get_hookcallers(plugin) or []
-    implementations = [
-        (caller.name, implementation) for caller in callers for implementation in caller.get_hookimpls()
-    ]
+    implementations = [(caller.name, implementation) for caller in callers for implementation in caller.get_hookimpls()]
     own = sorted({hook for hook, impl in implementations if not _wraps(impl)})
     wrapped = sorted({hook for hook, impl in implementations if _wraps(impl)})
     hooks = tuple(sorted({*own, *wrapped}))

@@ -36,9 +36,7 @@ class PluginReference:
     """The plugin object itself, for plugins that are not installed (tests)."""
 
 
-def installed_plugins(
-    path: Sequence[str] | None = None, *, group: str = GROUP
-) -> tuple[PluginReference, ...]:
+def installed_plugins(path: Sequence[str] | None = None, *, group: str = GROUP) -> tuple[PluginReference, ...]:
     """Entry points of `group` on `path` (default `sys.path`), ordered by distribution and name.
 
     Where a distribution is on the path twice, the first one counts, as it does for `import`.
@@ -82,9 +80,7 @@ def _metadata_folders(path: Sequence[str] | None) -> Iterator[Path]:
         try:
             with os.scandir(entry or ".") as entries:
                 names = sorted(item.name for item in entries if item.name.endswith(_METADATA))
-        except (
-            OSError
-        ):  # missing, a zip archive, not readable: nothing that we could import plugins from quickly
+        except OSError:  # missing, a zip archive, not readable: nothing that we could import plugins from quickly
             continue
         yield from (Path(entry or ".", name) for name in names)
 

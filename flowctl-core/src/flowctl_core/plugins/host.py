@@ -19,13 +19,16 @@ from pydantic import JsonValue, ValidationError
 
 from flowctl_core.errors import FlowctlError, PluginError
 from flowctl_core.hookspecs import CONTRACT_VERSION
-from flowctl_core.models import Event
+from flowctl_core.models import Event, Runner
 from flowctl_core.models.event import EventKind
 from flowctl_core.plugins.processes import end_descendants
 from flowctl_core.plugins.wire import Request, decode_arguments, encode_error
+from flowctl_core.runners.local import LocalRunner
 
 ENDED = 130
 """Exit code after the lifeline closed or a signal came."""
+HOOK_GRACE_S = 3.5
+"""Seconds that a cancelled hook has to come back: more than the runner's grace, less than the parent's."""
 
 
 class Channel:
@@ -96,20 +99,17 @@ def read_request(lifeline: int) -> Request:
     return request
 
 
-def run(request: Request, channel: Channel) -> dict[str, JsonValue]:
+def run(request: Request, channel: Channel, runner: Runner) -> dict[str, JsonValue]:
     """Call the hook and give the message that ends the call."""
     from flowctl_core.plugins.call import HOOK_MISSING, InProcessCaller
     from flowctl_core.plugins.manager import load_plugins
     from flowctl_core.plugins.signatures import signature
-    from flowctl_core.runners.local import LocalRunner
 
     try:
         sys.path[:0] = request.path
         chosen = None if request.plugins is None else [place.reference() for place in request.plugins]
         caller = InProcessCaller(load_plugins(entry_points=chosen))
-        arguments: dict[str, Any] = decode_arguments(
-            request.hook, request.arguments, runner=LocalRunner(), progress=channel
-        )
+        arguments: dict[str, Any] = decode_arguments(request.hook, request.arguments, runner=runner, progress=channel)
         answer = caller.call(request.plugin, request.hook, **arguments)
         if answer is HOOK_MISSING:
             return {"missing": True}
@@ -126,35 +126,50 @@ def run(request: Request, channel: Channel) -> dict[str, JsonValue]:
         return {"error": encode_error(problem)}
 
 
-def end_everything(*_: object) -> None:
-    """End all that this process started, then the process itself.
+class Ending:
+    """Ends all that this process started, then the process itself."""
 
-    Also a signal handler, so it takes no lock.
-    """
-    end_descendants(os.getpid())
-    os._exit(ENDED)
+    def __init__(self, channel: Channel, runner: LocalRunner) -> None:
+        self._channel = channel
+        self._runner = runner
+        self.hook_ended = threading.Event()
+        self._wanted = threading.Event()
 
+    def ask(self, *_: object) -> None:
+        """A signal came. The lifeline's thread does the rest: a handler may not wait for locks."""
+        self._wanted.set()
 
-def watch(lifeline: int, channel: Channel) -> None:
-    """Wait for the parent to let go."""
-    while os.read(lifeline, 4096):
-        pass
-    channel.close()
-    end_everything()
+    def watch(self, lifeline: int) -> None:
+        """Wait for the parent to let go, or for `ask`; does not return."""
+        threading.Thread(target=self._read_to_end, args=(lifeline,), daemon=True, name="lifeline").start()
+        self._wanted.wait()
+        self._channel.close()
+        self._runner.cancel()
+        self.hook_ended.wait(HOOK_GRACE_S)
+        end_descendants(os.getpid())  # what a plugin started past its runner
+        os._exit(ENDED)
+
+    def _read_to_end(self, lifeline: int) -> None:
+        while os.read(lifeline, 4096):
+            pass
+        self._wanted.set()
 
 
 def main() -> None:
     """Answer one request."""
     lifeline, channel = take_streams()
+    runner = LocalRunner()
+    ending = Ending(channel, runner)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(number, end_everything)
+        signal.signal(number, ending.ask)
     try:
         request = read_request(lifeline)
     except FlowctlError as error:
         channel.send({"error": encode_error(error)})
         os._exit(1)
-    threading.Thread(target=watch, args=(lifeline, channel), daemon=True, name="lifeline").start()
-    message = run(request, channel)
+    threading.Thread(target=ending.watch, args=(lifeline,), daemon=True, name="ending").start()
+    message = run(request, channel, runner)
+    ending.hook_ended.set()
     channel.send(message)
     sys.stderr.flush()
     # Not a plain return: threads that a plugin left behind must not keep the parent waiting.

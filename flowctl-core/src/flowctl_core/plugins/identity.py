@@ -19,9 +19,7 @@ from flowctl_core.models.base import Frozen
 State = Literal["active", "broken", "conflict"]
 Kind = Literal["builder", "signer", "wrapper", "unknown"]
 
-_NOT_CONTENT = frozenset(
-    {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
-)
+_NOT_CONTENT = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
 """Files in `.dist-info` that tell how a wheel was installed, not what is in it."""
 _SCRIPT_FOLDERS = frozenset({"bin", "Scripts"})
 
@@ -75,7 +73,8 @@ class PluginRecord(Frozen):
         return f"{self.name} ({self.distribution})" if self.distribution else self.name
 
     def source_paths(self) -> tuple[str, ...]:
-        """Files and folders of the import package of an editable installation; empty for an installed wheel."""
+        """Files and folders of the import package of an editable installation; empty for an installed
+        wheel."""
         if self.metadata is None or not _editable(self.metadata):
             return ()
         files = [path for _, path, *_ in _package_files(self.value.partition(":")[0].partition(".")[0])]

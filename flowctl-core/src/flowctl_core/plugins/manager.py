@@ -147,9 +147,7 @@ def _located(reference: PluginReference) -> PluginReference:
     if found is None:
         return reference
     version, metadata = found
-    return PluginReference(
-        reference.name, reference.value, reference.distribution, version, metadata, reference.plugin
-    )
+    return PluginReference(reference.name, reference.value, reference.distribution, version, metadata, reference.plugin)
 
 
 def _conflict(reference: PluginReference, rivals: Sequence[PluginReference]) -> str:

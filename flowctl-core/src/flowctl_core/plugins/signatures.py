@@ -37,9 +37,7 @@ class HookSignature:
 def hook_names() -> tuple[str, ...]:
     """All hooks of the contract, in the order in which `hookspecs.py` has them."""
     return tuple(
-        name
-        for name, value in vars(hookspecs).items()
-        if inspect.isfunction(value) and hasattr(value, "flowctl_spec")
+        name for name, value in vars(hookspecs).items() if inspect.isfunction(value) and hasattr(value, "flowctl_spec")
     )
 
 

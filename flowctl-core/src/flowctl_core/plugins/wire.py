@@ -65,9 +65,7 @@ def encode_arguments(hook: str, arguments: Mapping[str, Any]) -> dict[str, JsonV
     return {name: expected[name].dump_python(value, mode="json") for name, value in arguments.items()}
 
 
-def decode_arguments(
-    hook: str, data: Mapping[str, JsonValue], *, runner: Runner, progress: Progress
-) -> dict[str, Any]:
+def decode_arguments(hook: str, data: Mapping[str, JsonValue], *, runner: Runner, progress: Progress) -> dict[str, Any]:
     """Arguments as models, a context with this side's runner and progress.
 
     Raises PluginError when they do not fit the contract.
@@ -88,9 +86,7 @@ def _decoded(hook: str, name: str, value: JsonValue) -> Any:
     try:
         return signature(hook).arguments[name].validate_json(json.dumps(value))
     except ValidationError as error:
-        raise PluginError(
-            f"the argument {name} of {hook} does not fit the contract", output=str(error)
-        ) from error
+        raise PluginError(f"the argument {name} of {hook} does not fit the contract", output=str(error)) from error
 
 
 def encode_error(error: FlowctlError) -> dict[str, JsonValue]:
@@ -114,7 +110,5 @@ def decode_error(data: object) -> FlowctlError:
 @lru_cache(maxsize=1)
 def _classes() -> dict[str, type[FlowctlError]]:
     return {
-        kind.code: kind
-        for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, FlowctlError)
+        kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, FlowctlError)
     }

@@ -1,0 +1,1 @@
+"""A flowctl builder for components written as shell scripts."""

@@ -1,0 +1,2 @@
+. ./lib/greet.sh
+test "$(greet you)" = "hello you"

@@ -1,0 +1,2 @@
+echo "needs a printer"
+exit 77
