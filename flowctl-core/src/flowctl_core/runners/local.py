@@ -124,6 +124,8 @@ class _Running:
 
     def _start(self) -> None:
         command = self._command
+        if not command.argv:
+            raise ToolchainError("a command without a program", hint="Report this to the author of the builder.")
         try:
             self._process = subprocess.Popen(
                 command.argv,
@@ -264,8 +266,6 @@ def _signal_group(group: int, signal: int) -> None:
 
 def _cannot_start(command: Command, error: OSError | ValueError) -> ToolchainError:
     """What to tell when a program did not start."""
-    if not command.argv or not command.argv[0]:
-        return ToolchainError("a command without a program", hint="Report this to the author of the builder.")
     program = command.argv[0]
     if isinstance(error, ValueError):  # NUL or lone surrogates
         return ToolchainError(f"{program} cannot be started: an argument or variable is not text: {error}")

@@ -45,14 +45,27 @@ def _markers_of(pid: str) -> list[str]:
 
 
 def group_alive(group: int) -> bool:
-    """True while the process group has a member, zombies included."""
+    """True while the process group has a member that is no zombie; a container's init may never reap those."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # a member changed its user
         return True
-    return True
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208
+    except OSError:
+        return True
+    return any(name.isdigit() and _lives_in(name, group) for name in names)
+
+
+def _lives_in(pid: str, group: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
+            state, _, its_group, *_ = file.read().rpartition(b")")[2].split()
+    except (OSError, ValueError):
+        return False
+    return int(its_group) == group and state not in (b"Z", b"X")
 
 
 def send(signal: int, group: int | None, marker: str) -> bool:
