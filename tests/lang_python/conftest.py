@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from flowctl_core.errors import DependenciesMissingError
 from flowctl_core.models import (
     BuildContext,

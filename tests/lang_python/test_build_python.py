@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from flowctl_core.errors import BuildError, DependenciesMissingError, FetchError
 from flowctl_lang_python.plugin import plugin
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from flowctl_core.errors import ToolchainError
 from flowctl_core.models import CompletedCommand, LanguageSettings
 from flowctl_lang_python.plugin import plugin
@@ -107,7 +108,8 @@ def test_unittest_counts(bench: Bench) -> None:
     [
         ({"tests/__init__.py": "", "tests/test_a.py": "import unittest\n"
           "class A(unittest.TestCase):\n    def test_a(self): pass\n"}, "unittest", 1),
-        ({"test_a.py": "from unittest import TestCase\nclass A(TestCase):\n    def test_a(self): pass\n"}, "unittest", 1),
+        ({"test_a.py": "import unittest\nclass A(unittest.TestCase):\n    def test_a(self): pass\n"},
+         "unittest", 1),
         ({"tests/test_a.py": "def test_a(): pass\n"}, "pytest", 1),
         ({"pytest.ini": "[pytest]\npython_files = check_*.py\n", "check_a.py": "def test_a(): pass\n"}, "pytest", 1),
         ({"requirements-dev.txt": "pytest\n", "test_a.py": "def test_a(): pass\n"}, "pytest", 1),

@@ -6,7 +6,6 @@ import os
 
 from flowctl_core.errors import BuildError, DependenciesMissingError
 from flowctl_core.models import Artifact, BuildContext, BuildResult, CleanReport, Plan, Platform
-
 from flowctl_lang_python import launcher, leftovers, state
 from flowctl_lang_python.fetch import BUILD_AHEAD, BUILD_CONSTRAINTS, says_offline
 from flowctl_lang_python.recipe import ENVIRONMENT, Recipe

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from flowctl_core.models import Detection, Evidence, SourceTree
-
 from flowctl_lang_python.manifest import Project, join, read_project
 from flowctl_lang_python.targets import MAIN_FILES
 
@@ -81,7 +80,7 @@ def _judge(source: SourceTree, project: Project, present: list[str]) -> tuple[st
         return "pyproject.toml", f"builds a Python package from Rust ({project.backend})", 0.97
     if project.declares_package:
         manifest = next(name for name in present if name != "requirements.txt")
-        if beside and not project.scripts and not programs and _serves_something_else(project):
+        if beside and not project.scripts and not programs and _serves_something_else(source, project):
             return manifest, f"only documentation or tools beside {beside[0]}", 0.2
         if project.scripts:
             return manifest, f"declares {_plural(project.scripts)}", 0.9
@@ -93,8 +92,7 @@ def _judge(source: SourceTree, project: Project, present: list[str]) -> tuple[st
     if "requirements.txt" in present:
         if programs:
             return "requirements.txt", f"lists dependencies of {programs[0]}", 0.45 if beside else 0.7
-        has_python = any(path.endswith(".py") for path in source.walk(root, depth=2, limit=2000))
-        if not has_python or _serves_something_else(project):
+        if not _has_python(source, root) or _serves_something_else(source, project):
             return "requirements.txt", "lists dependencies, but there is no Python program", 0.2
         return "requirements.txt", "lists dependencies", 0.3 if beside else 0.5
     if project.tools_only:
@@ -104,8 +102,15 @@ def _judge(source: SourceTree, project: Project, present: list[str]) -> tuple[st
     return None, "", 0.0
 
 
-def _serves_something_else(project: Project) -> bool:
+def _has_python(source: SourceTree, root: str) -> bool:
+    return any(path.endswith(".py") for path in source.walk(root, depth=2, limit=2000))
+
+
+def _serves_something_else(source: SourceTree, project: Project) -> bool:
+    """True when all that is asked for are documentation and checking tools."""
     names = (*project.requirements, *project.development)
+    if not names and _has_python(source, project.root):
+        return False
     return all(text.lower().startswith(_DOCUMENTATION) for text in names)
 
 

@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 from flowctl_core.errors import FetchError
 from flowctl_core.models import BuildContext, CompletedCommand, FetchReport, Plan
-
 from flowctl_lang_python import leftovers, locks, state
 from flowctl_lang_python.launcher import write
 from flowctl_lang_python.recipe import Recipe

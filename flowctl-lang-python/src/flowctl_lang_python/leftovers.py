@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from flowctl_core.models import PRUNED, BuildContext, Plan
-
 from flowctl_lang_python.launcher import write
 from flowctl_lang_python.recipe import Recipe
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from flowctl_core.errors import SourceError
 from flowctl_core.models import SourceTree
-
 from flowctl_lang_python import poetry, setup_files
 
 DEVELOPMENT = ("dev", "test", "tests", "testing")

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from flowctl_core.errors import PlanError
 from flowctl_core.models import EntryPoint, Inputs, Plan, PlanRequest, SourceTree
-
 from flowctl_lang_python import suite, targets, toolchain
 from flowctl_lang_python.detect import ALIASES, LANGUAGE
 from flowctl_lang_python.manifest import (

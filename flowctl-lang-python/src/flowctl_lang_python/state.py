@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from flowctl_core.models import BuildContext, Plan
-
 from flowctl_lang_python.launcher import write
 from flowctl_lang_python.recipe import ENVIRONMENT, Recipe
 

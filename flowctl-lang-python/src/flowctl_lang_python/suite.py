@@ -20,7 +20,6 @@ from flowctl_core.models import (
     TestCase,
     TestReport,
 )
-
 from flowctl_lang_python import state
 from flowctl_lang_python.manifest import Project, join
 from flowctl_lang_python.recipe import Recipe

@@ -9,7 +9,6 @@ from typing import Literal
 
 from flowctl_core.errors import PlanError, SourceError
 from flowctl_core.models import PlanRequest, SourceTree
-
 from flowctl_lang_python.manifest import Project, join, normalised
 
 MAIN_FILES = ("main.py", "app.py", "__main__.py")

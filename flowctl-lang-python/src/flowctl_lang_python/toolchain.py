@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from flowctl_core.errors import PlanError
-from flowctl_core.models import ToolRequirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from flowctl_core.errors import PlanError
+from flowctl_core.models import ToolRequirement
 from flowctl_lang_python.manifest import Project
 
 ENVIRONMENT = {
