@@ -12,6 +12,7 @@ from flowctl_core.errors import ToolchainError
 from flowctl_core.models import (
     Artifact,
     BuildResult,
+    CacheKey,
     CacheOutcome,
     ComponentSpec,
     DetectionReport,
@@ -27,11 +28,10 @@ from flowctl_core.models import (
 from flowctl_core.models.config import Config
 
 if TYPE_CHECKING:
-    from flowctl_core.build.key import CacheKey
-    from flowctl_core.build.record import BuildRecord
     from flowctl_core.plugins.call import HookCaller
     from flowctl_core.specfile.load import LoadedSpec
     from flowctl_core.store.cache import BuildCache
+    from flowctl_core.store.record import BuildRecord
     from flowctl_core.store.source_digest import SourceDigest
 
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flowctl_core import noop
-from flowctl_core.build.place import BIN, STATE
-from flowctl_core.build.record import FILE
 from flowctl_core.config.load import config_paths
 from flowctl_core.errors import StoreError
 from flowctl_core.job import Job
 from flowctl_core.models import BuildReport
 from flowctl_core.plugins.watched import watched_paths
-from flowctl_core.store.files import atomic_write
+from flowctl_core.store.files import STATE_DIR, atomic_write
+from flowctl_core.store.outputs import BIN
+from flowctl_core.store.record import FILE
 
 
 def write_stamp(job: Job, report: BuildReport) -> None:
@@ -47,7 +47,7 @@ def write_stamp(job: Job, report: BuildReport) -> None:
 
 def _inputs(job: Job) -> Iterator[tuple[str, list[int] | None]]:
     """The inputs as the digest saw them; the component's own folder as it is now, if only we changed it."""
-    ours = {STATE, job.plan.component, *(Path(p).parts[0] for p in (*job.plan.generated, *job.plan.fetched))}
+    ours = {STATE_DIR, job.plan.component, *(Path(p).parts[0] for p in (*job.plan.generated, *job.plan.fetched))}
     for path, state in job.inputs.stamp_entries():
         if path.rstrip("/") == str(job.root) and set(os.listdir(job.root)) ^ job.names <= ours:  # noqa: PTH208
             yield path, noop.fingerprint(path)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowctl_core.build import explain, key, place, record
+from flowctl_core.build import explain, key
 from flowctl_core.build.fetch import fetch_digest
 from flowctl_core.detect.resolve import Answer, resolve
 from flowctl_core.errors import DependenciesMissingError, SourceError, ToolchainError
@@ -30,8 +31,8 @@ from flowctl_core.models import (
 )
 from flowctl_core.plan.request import component_name, make_request
 from flowctl_core.runners.environment import tool_environment
-from flowctl_core.store import source_digest
-from flowctl_core.store.lock import folder_lock
+from flowctl_core.store import files, outputs, record, source_digest
+from flowctl_core.store.lock import component_lock
 from flowctl_core.toolchains.find import find_tools
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def plan(job: Job) -> None:
 
 def digest_inputs(job: Job) -> None:
     """Digest of the source files that belong to the key; reads only what changed since last time."""
-    job.state = place.prepare_state(job.root)
+    job.state = files.make_state_dir(job.root)
     job.previous = record.read_record(job.state)
     job.names = frozenset(os.listdir(job.root))  # noqa: PTH208 - names are enough
     job.inputs = source_digest.digest_source(
@@ -201,7 +202,7 @@ def _fetch_now(job: Job) -> None:
 
 def build(job: Job) -> None:
     """Run the toolchain; when a dependency has vanished since it was fetched, fetch and build once more."""
-    staging = place.new_staging(job.state)
+    staging = outputs.new_staging(job.state)
     context = make_context(job, staging)
     try:
         job.result = job.engine.plugins.build(job.builder, job.plan, context)
@@ -210,7 +211,7 @@ def build(job: Job) -> None:
         job.result = job.engine.plugins.build(job.builder, job.plan, context)
     job.warnings.extend(job.result.warnings)
     measured = [_measured(job.root, artifact) for artifact in job.result.artifacts]
-    job.artifacts = place.place(job.root, staging, measured)
+    job.artifacts = outputs.place(job.root, staging, measured)
     job.cache = "miss"
 
 
@@ -223,7 +224,7 @@ def _measured(root: Path, artifact: Artifact) -> Artifact:
 
 def link(job: Job) -> None:
     """`./<name>`, unless something else has that name."""
-    taken = place.link_program(job.root, job.plan.component)
+    taken = outputs.link_program(job.root, job.plan.component)
     if taken is not None:
         job.warnings.append(taken)
 
@@ -308,10 +309,18 @@ def run_plan(job: Job) -> Plan:
 def run_build(job: Job) -> BuildReport:
     """Build one component for this host (profile dev)."""
     read_source(job)  # errors about the source come before any folder is made
-    place.prepare_state(job.root)
-    with folder_lock(job.root / place.STATE, timeout_s=job.options.lock_timeout_s, on_wait=job.progress.note):
+    files.make_state_dir(job.root)
+    with _locked(job):
         _build_locked(job)
     return report(job)
+
+
+def _locked(job: Job) -> AbstractContextManager[None]:
+    def waiting(holder: int | None) -> None:
+        by = f"process {holder}" if holder else "another process"
+        job.progress.note(f"waiting for {by}, which is working on this component")
+
+    return component_lock(job.root, timeout_s=job.options.lock_timeout_s, on_wait=waiting)
 
 
 def _build_locked(job: Job) -> None:
@@ -344,8 +353,8 @@ def report(job: Job) -> BuildReport:
 def run_tests(job: Job) -> TestReport | None:
     """Build, then run the project's own tests; None when the builder knows no tests."""
     read_source(job)
-    place.prepare_state(job.root)
-    with folder_lock(job.root / place.STATE, timeout_s=job.options.lock_timeout_s, on_wait=job.progress.note):
+    files.make_state_dir(job.root)
+    with _locked(job):
         _build_locked(job)
         if job.missing_tools is not None:
             raise job.missing_tools
@@ -356,18 +365,18 @@ def run_clean(job: Job) -> CleanReport:
     """Remove what build made, and nothing else; works without a toolchain."""
     for step in DECIDE:
         step(job)
-    state = job.root / place.STATE
+    state = job.root / files.STATE_DIR
     removed: list[str] = []
     if state.is_dir():
-        with folder_lock(state, timeout_s=job.options.lock_timeout_s, on_wait=job.progress.note):
+        with _locked(job):
             job.state = state
             find_toolchain(job)
             cleaned = job.engine.plugins.clean(job.builder, job.plan, make_context(job, state))
             removed.extend(cleaned.removed if cleaned is not None else ())
             removed.extend(_remove_generated(job, state))
-            removed.extend(place.remove_outputs(job.root, job.plan.component))
+            removed.extend(outputs.remove_outputs(job.root, job.plan.component))
     else:
-        removed.extend(place.remove_outputs(job.root, component_name(job.source)))
+        removed.extend(outputs.remove_outputs(job.root, component_name(job.source)))
     return CleanReport(removed=tuple(dict.fromkeys(removed)))
 
 
@@ -377,7 +386,7 @@ def _remove_generated(job: Job, state: Path) -> list[str]:
     made = [a.path for a in last.artifacts] if last is not None else []
     removed = []
     for path in made:
-        if path in job.plan.generated and place.remove_path(job.root / path):
+        if path in job.plan.generated and outputs.remove_path(job.root / path):
             removed.append(path)
     return removed
 

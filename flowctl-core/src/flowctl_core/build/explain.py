@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowctl_core.build.key import CacheKey, differences
+from flowctl_core.build.key import differences
+from flowctl_core.models import CacheKey
 
 
 def explain_miss(

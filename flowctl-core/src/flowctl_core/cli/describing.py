@@ -12,7 +12,7 @@ from flowctl_core.models import Artifact
 from flowctl_core.workflow import COMPONENT_FILE, run_plan
 
 if TYPE_CHECKING:
-    from flowctl_core.specfile.validate import Finding
+    from flowctl_core.specfile.finding import Finding
 
 KINDS = ("source", "processor", "sink")
 

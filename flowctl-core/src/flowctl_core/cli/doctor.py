@@ -63,13 +63,13 @@ def _plugins() -> list[dict[str, Any]]:
 def _toolchains(cache_dir: Path) -> list[dict[str, Any]]:
     from flowctl_core.plugins.call import InProcessCaller
     from flowctl_core.plugins.manager import load_plugins
-    from flowctl_core.toolchains.find import probe
+    from flowctl_core.toolchains.find import describe, probe
 
     rows = []
     for answer in InProcessCaller(load_plugins()).toolchains():
         for requirement in answer.requirements:
             candidates = probe(requirement, os.environ, cache_path=cache_dir / "tools.json")
-            chosen = next((c for c in candidates if c.refused is None), None)
+            chosen = next((c for c in candidates if c.problem is None), None)
             rows.append(
                 {
                     "builder": answer.builder,
@@ -79,7 +79,7 @@ def _toolchains(cache_dir: Path) -> list[dict[str, Any]]:
                     "version": chosen.version if chosen else None,
                     "path": str(chosen.path) if chosen else None,
                     "origin": chosen.origin if chosen else None,
-                    "refused": [f"{c.path} {c.version or ''}: {c.refused}" for c in candidates if c.refused],
+                    "refused": [describe(c) for c in candidates if c.problem],
                     "hint": None if chosen else requirement.install_hint,
                 }
             )

@@ -24,6 +24,7 @@ from flowctl_core.models.artifact import (
 )
 from flowctl_core.models.base import Frozen
 from flowctl_core.models.build_report import BuildReport, CacheOutcome
+from flowctl_core.models.cache_key import CacheKey
 from flowctl_core.models.component import ComponentSpec, LanguageSpec, NativeBuild
 from flowctl_core.models.context import BuildContext, Tool
 from flowctl_core.models.detection import Candidate, Detection, DetectionReport, Evidence
@@ -58,6 +59,7 @@ __all__ = [
     "BuildReport",
     "BuildResult",
     "BundleSpec",
+    "CacheKey",
     "CacheOutcome",
     "Candidate",
     "CleanReport",

@@ -46,10 +46,15 @@ class Document(BaseModel):
     @model_serializer(mode="wrap")
     def _only_what_was_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped = handler(self)
-        fields = type(self).model_fields
-        names = {name: fields[name].alias or name if name in fields else name for name in self.model_fields_set}
-        keys = {alias: name if name in dumped and alias not in dumped else alias for name, alias in names.items()}
-        return {alias: dumped[key] for alias, key in keys.items() if key in dumped}
+        extra = self.model_extra or {}
+        result: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            key = field.alias or name
+            # An unknown field may be called as a field is called in Python (`input_event_types`).
+            given = name in self.model_fields_set and (name not in extra or getattr(self, name) != field.default)
+            if given and (key in dumped or name in dumped):
+                result[key] = dumped[key if key in dumped else name]
+        return result | {key: dumped[key] for key in extra if key in dumped}
 
 
 def _scalar_text(value: Any) -> Any:

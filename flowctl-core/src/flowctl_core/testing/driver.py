@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flowctl_core.build.place import new_staging, place, prepare_state
 from flowctl_core.errors import DependenciesMissingError, NothingDetectedError
 from flowctl_core.models import (
     Artifact,
@@ -34,6 +33,8 @@ from flowctl_core.plugins.call import HookCaller, InProcessCaller
 from flowctl_core.plugins.manager import PluginManager, load_plugins
 from flowctl_core.runners.environment import tool_environment
 from flowctl_core.runners.local import LocalRunner
+from flowctl_core.store.files import make_state_dir
+from flowctl_core.store.outputs import new_staging, place
 from flowctl_core.toolchains.find import find_tools
 
 CallerName = Literal["inprocess", "child"]
@@ -112,7 +113,7 @@ class Driver:
 
     def context(self, plan: Plan, output_dir: Path | None = None) -> BuildContext:
         """Folders, tools and environment for a plan; ToolchainError when a tool is missing."""
-        state = prepare_state(self.root)
+        state = make_state_dir(self.root)
         work_dir = state / "work" / self.builder
         work_dir.mkdir(parents=True, exist_ok=True)
         environment = tool_environment(self._environ, plan.environment, plan.passthrough)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flowctl_core.build.place import STATE
 from flowctl_core.errors import BuildError, CancelledError, FetchError, ToolTimeoutError
 from flowctl_core.models import Plan
+from flowctl_core.store.files import STATE_DIR
 from flowctl_core.testing.conformance.subject import Subject
 from flowctl_core.testing.conformance.workshop import Workshop
 from flowctl_core.testing.driver import Driver
@@ -83,7 +83,7 @@ class BuildingRules(Subject):
     def test_build_writes_only_where_it_may(self, workshop: Workshop) -> None:
         """Outside `.flowctl`, only the declared `fetched` and `generated` paths change."""
         built = workshop.built
-        declared = (STATE, *built.plan.fetched, *built.plan.generated)
+        declared = (STATE_DIR, *built.plan.fetched, *built.plan.generated)
         now = Snapshot.take(built.driver.root, without=declared)
         before = _without(built.original, declared)
         changes = before.changes_to(now)

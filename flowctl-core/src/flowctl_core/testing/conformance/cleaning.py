@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from flowctl_core.build.place import STATE
+from flowctl_core.store.files import STATE_DIR
 from flowctl_core.testing.conformance.building import _without
 from flowctl_core.testing.conformance.subject import Subject
 from flowctl_core.testing.conformance.workshop import Workshop
@@ -30,7 +30,7 @@ class CleaningRules(Subject):
         for path in plan.generated:
             if path not in original.entries:
                 assert not os.path.lexists(root / path), f"clean leaves {path}, which Plan.generated names"
-        kept_out = (STATE, *plan.fetched)
+        kept_out = (STATE_DIR, *plan.fetched)
         changes = _without(original, kept_out).changes_to(Snapshot.take(root, without=kept_out))
         assert not changes, f"after clean the source tree is not what it was: {changes}"
         for path in there_before:
@@ -48,4 +48,4 @@ class CleaningRules(Subject):
         driver.clean(plan)
         report = driver.clean(plan)
         assert report is None or not report.removed, f"clean says it removed {report.removed} where nothing was"
-        assert not original.changes_to(Snapshot.take(root, without=[STATE]))
+        assert not original.changes_to(Snapshot.take(root, without=[STATE_DIR]))

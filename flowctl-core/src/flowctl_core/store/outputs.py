@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from flowctl_core.errors import BuildError, StoreError
+from flowctl_core.errors import BuildError
 from flowctl_core.models import Artifact
+from flowctl_core.store.files import STATE_DIR, remove_any, system_refusals
 
-STATE = ".flowctl"
-BIN = f"{STATE}/bin"
-
-
-def prepare_state(root: Path) -> Path:
-    """Create `.flowctl/` with a .gitignore that keeps it out of git; StoreError when the folder is read-only."""
-    state = root / STATE
-    try:
-        state.mkdir(exist_ok=True)
-        ignore = state / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(
-            f"{state} cannot be written: {error.strerror}",
-            hint="Make the component's folder writable, or copy it to one that is.",
-        ) from error
-    return state
+BIN = f"{STATE_DIR}/bin"
 
 
 def new_staging(state: Path) -> Path:
@@ -39,10 +22,8 @@ def new_staging(state: Path) -> Path:
     """
     for left in state.glob("staging-*"):
         shutil.rmtree(left, ignore_errors=True)
-    try:
+    with system_refusals(state):
         return Path(tempfile.mkdtemp(prefix="staging-", dir=state))
-    except OSError as error:
-        raise StoreError(f"{state} cannot be written: {error.strerror}") from error
 
 
 def place(root: Path, staging: Path, artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
@@ -86,7 +67,7 @@ def link_program(root: Path, name: str) -> str | None:
         return None
     if link.is_symlink() and str(link.readlink()) == target:
         return None
-    if link.is_symlink() and str(link.readlink()).startswith(f"{STATE}/"):
+    if link.is_symlink() and str(link.readlink()).startswith(f"{STATE_DIR}/"):
         link.unlink()
     if link.exists() or link.is_symlink():
         what = "a folder" if link.is_dir() else "a file"
@@ -102,42 +83,19 @@ def remove_outputs(root: Path, name: str) -> list[str]:
     """Remove `.flowctl/` and the link `./<name>` when it is ours; return what was removed."""
     removed = []
     link = root / name
-    if link.is_symlink() and str(link.readlink()).startswith(f"{STATE}/"):
+    if link.is_symlink() and str(link.readlink()).startswith(f"{STATE_DIR}/"):
         link.unlink()
         removed.append(name)
-    state = root / STATE
-    if state.is_symlink():
-        state.unlink()
-        removed.append(STATE)
-    elif state.is_dir():
-        _remove_tree(state)
-        removed.append(STATE)
+    state = root / STATE_DIR
+    if remove_path(state):
+        removed.append(STATE_DIR)
     return removed
 
 
 def remove_path(path: Path) -> bool:
     """Remove a file, link or folder; False when it is not there. StoreError when it cannot be removed."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.is_dir():
-        _remove_tree(path)
-    else:
+    if not path.is_symlink() and not path.exists():
         return False
+    with system_refusals(path, "removed"):
+        remove_any(path)
     return True
-
-
-def _remove_tree(folder: Path) -> None:
-    """Remove a folder that may hold read-only folders (Go's module cache makes them)."""
-
-    def make_writable(function: object, path: str, _error: object) -> None:
-        os.chmod(os.path.dirname(path), 0o700)  # noqa: PTH101, PTH120 - rmtree hands over strings
-        os.chmod(path, 0o700)  # noqa: PTH101
-        if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)  # noqa: PTH108
-
-    try:
-        shutil.rmtree(folder, onerror=make_writable)
-    except OSError as error:
-        raise StoreError(f"{folder} cannot be removed: {error.strerror}", hint="Check who owns it.") from error

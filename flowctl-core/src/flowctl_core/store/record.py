@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from flowctl_core.build.key import CacheKey
-from flowctl_core.models import Artifact, Frozen
+from flowctl_core.models import Artifact, CacheKey, Frozen
+from flowctl_core.store.files import atomic_write
 
 FILE = "state.json"
 MANIFEST = "inputs.json"
@@ -39,7 +39,7 @@ def read_record(state: Path) -> BuildRecord | None:
 
 def write_record(state: Path, record: BuildRecord) -> None:
     """Replace the record atomically."""
-    _replace(state / FILE, record.model_dump_json())
+    atomic_write(state / FILE, record.model_dump_json().encode(), durable=False)
 
 
 def read_manifest(state: Path) -> dict[str, str] | None:
@@ -53,13 +53,8 @@ def read_manifest(state: Path) -> dict[str, str] | None:
 
 def write_manifest(state: Path, manifest: Mapping[str, str]) -> None:
     """Keep the inputs, so that `--explain` can name the files that changed."""
-    _replace(state / MANIFEST, json.dumps(manifest, separators=(",", ":"), ensure_ascii=True))
-
-
-def _replace(path: Path, text: str) -> None:
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.replace(path)
+    text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=True)
+    atomic_write(state / MANIFEST, text.encode(), durable=False)
 
 
 def artifact_stat(path: Path) -> StatTuple:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from flowctl_core.build import place
 from flowctl_core.errors import BuildError, StoreError
 from flowctl_core.models import Artifact, Platform
+from flowctl_core.store import outputs as place
+from flowctl_core.store.files import make_state_dir
 
 
 def staged(root: Path, name: str, text: str = "#!/bin/sh\n") -> tuple[Path, Artifact]:
-    staging = place.new_staging(place.prepare_state(root))
+    staging = place.new_staging(make_state_dir(root))
     (staging / name).write_text(text)
     return staging, Artifact(path=(staging / name).relative_to(root).as_posix(), platform=Platform.host())
 
@@ -26,7 +27,7 @@ def test_a_program_lands_in_bin_and_is_executable(tmp_path: Path) -> None:
 
 
 def test_state_keeps_itself_out_of_git(tmp_path: Path) -> None:
-    assert (place.prepare_state(tmp_path) / ".gitignore").read_text() == "*\n"
+    assert (make_state_dir(tmp_path) / ".gitignore").read_text() == "*\n"
 
 
 def test_programs_of_an_earlier_name_are_removed(tmp_path: Path) -> None:
@@ -37,13 +38,13 @@ def test_programs_of_an_earlier_name_are_removed(tmp_path: Path) -> None:
 
 
 def test_a_reported_artifact_must_exist(tmp_path: Path) -> None:
-    staging = place.new_staging(place.prepare_state(tmp_path))
+    staging = place.new_staging(make_state_dir(tmp_path))
     with pytest.raises(BuildError, match=r"ghost, which does not exist"):
         place.place(tmp_path, staging, [Artifact(path="ghost", platform=Platform.host())])
 
 
 def test_what_an_interrupted_build_left_is_swept(tmp_path: Path) -> None:
-    state = place.prepare_state(tmp_path)
+    state = make_state_dir(tmp_path)
     left = place.new_staging(state)
     (left / "half").write_text("x")
     place.new_staging(state)
@@ -100,4 +101,4 @@ def test_a_state_folder_that_is_a_link_elsewhere_is_only_unlinked(tmp_path: Path
 def test_a_read_only_folder_is_a_clear_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match="cannot be written"):
-        place.prepare_state(tmp_path)
+        make_state_dir(tmp_path)

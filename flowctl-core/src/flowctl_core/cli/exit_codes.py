@@ -1,0 +1,21 @@
+"""The table of exit codes, made from the error classes; docs/exit-codes.md is held to it by a test."""
+
+from __future__ import annotations
+
+from flowctl_core import errors
+from flowctl_core.cli.app import INTERNAL_ERROR
+
+
+def exit_code_table() -> str:
+    """Markdown: one row for each exit code, with the error classes' names in JSON and what they mean."""
+    rows = [(0, "-", "Success.")]
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, errors.FlowctlError):
+            meaning = " ".join((kind.__doc__ or "").split("\n\n")[0].split())
+            if kind not in (errors.FlowctlError, errors.DetectionError):
+                rows.append((kind.exit_code, kind.code, meaning))
+    rows.append((1, "-", "`flowctl doctor` found something missing."))
+    rows.append((INTERNAL_ERROR, "-", "A fault in flowctl itself; please report it."))
+    lines = ["| Exit code | `error.code` in JSON | Meaning |", "|---|---|---|"]
+    lines += [f"| {code} | {f'`{name}`' if name != '-' else '–'} | {meaning} |" for code, name, meaning in sorted(rows)]
+    return "\n".join(lines) + "\n"
