@@ -11,7 +11,6 @@ from typing import Any
 
 from flowctl_core.errors import BuildError, StoreError
 from flowctl_core.models import Artifact, BuildContext, BuildResult, Plan, Platform
-
 from flowctl_lang_rust.cargo import failure, has_lock, run_cargo
 from flowctl_lang_rust.targets import platform_of
 
@@ -39,9 +38,7 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
         target = context.output_dir / made.name
         _copy(made, target)
         path = Path(os.path.relpath(target, context.source_root)).as_posix()
-        artifacts.append(
-            Artifact(path=path, kind="program" if kind == "bin" else "library", platform=platform)
-        )
+        artifacts.append(Artifact(path=path, kind="program" if kind == "bin" else "library", platform=platform))
     if not artifacts:
         raise BuildError(
             f"cargo succeeded but did not make {', '.join(entry.name for entry in plan.entry_points)}",

@@ -16,7 +16,6 @@ from flowctl_core.errors import (
     ToolchainError,
 )
 from flowctl_core.models import BuildContext, CompletedCommand, OnLine, Plan
-
 from flowctl_lang_rust.toolchain import INSTALL_HINT, LINKER_HINT, check_channel
 
 _MISSING = re.compile(
@@ -36,19 +35,17 @@ _TOO_OLD = re.compile(
 )
 _LINKER = re.compile(r"^error: linker `[^`]+` not found", re.MULTILINE)
 _DISK = re.compile(r"\(os error (?:28|30|13)\)\s*$", re.MULTILINE)
-_COULD_NOT = re.compile(
-    r"^error: (could not compile .*|failed to run custom build command for .*)$", re.MULTILINE
-)
+_COULD_NOT = re.compile(r"^error: (could not compile .*|failed to run custom build command for .*)$", re.MULTILINE)
 _ERROR = re.compile(r"^error(?:\[E\d+\])?: (.+)$", re.MULTILINE)
 
 
 def target_dir(context: BuildContext) -> Path:
-    """Where cargo keeps what it compiles: flowctl's own folder, unless the caller set CARGO_TARGET_DIR.
+    """Where cargo keeps what it compiles: flowctl's own folder, unless the caller chose one (CARGO_TARGET_DIR).
 
     Not the project's `target/`: so clean removes nothing of the developer's, and a `cargo build` beside it
     never waits for flowctl's lock.
     """
-    given = context.environment.get("CARGO_TARGET_DIR")
+    given = context.environment.get("CARGO_TARGET_DIR") or context.environment.get("CARGO_BUILD_TARGET_DIR")
     return context.source_root / given if given else context.work_dir / "target"
 
 
@@ -108,9 +105,7 @@ def lock_folder(plan: Plan, context: BuildContext) -> Path:
     return Path(done.stdout.strip()).parent
 
 
-def failure(
-    done: CompletedCommand, what: str, otherwise: Callable[..., FlowctlError] = BuildError
-) -> FlowctlError:
+def failure(done: CompletedCommand, what: str, otherwise: Callable[..., FlowctlError] = BuildError) -> FlowctlError:
     """The error for a failed cargo command; `otherwise` is its class when nothing more special fits."""
     text = done.stderr
     if _TOOLCHAIN.search(text):
@@ -120,9 +115,7 @@ def failure(
             output=done.output,
         )
     if _TOO_OLD.search(text):
-        return ToolchainError(
-            _first_error(text, "the Rust toolchain is too old"), hint=INSTALL_HINT, output=text
-        )
+        return ToolchainError(_first_error(text, "the Rust toolchain is too old"), hint=INSTALL_HINT, output=text)
     if _LINKER.search(text):
         return ToolchainError(_first_error(text, "no linker"), hint=LINKER_HINT, output=text)
     if _LOCK.search(text):

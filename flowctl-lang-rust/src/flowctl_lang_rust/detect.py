@@ -7,7 +7,6 @@ import posixpath
 
 from flowctl_core.errors import PlanError, SourceError
 from flowctl_core.models import Detection, Evidence, SourceTree
-
 from flowctl_lang_rust.manifest import join, read_toml, strings, table
 from flowctl_lang_rust.workspace import Project, read_project
 
@@ -34,18 +33,12 @@ def detect(source: SourceTree) -> Detection | None:
         return _asked_for(source)
     folder = _choose(source, found)
     manifest = join(folder, "Cargo.toml")
-    others = tuple(
-        Evidence(path=join(f, "Cargo.toml"), reason="another manifest") for f in found if f != folder
-    )[:5]
+    others = tuple(Evidence(path=join(f, "Cargo.toml"), reason="another manifest") for f in found if f != folder)[:5]
     if _is_side(folder):
-        return _detection(
-            0.2, folder, Evidence(path=manifest, reason="a manifest in a side folder only"), *others
-        )
+        return _detection(0.2, folder, Evidence(path=manifest, reason="a manifest in a side folder only"), *others)
     owner = _foreign_owner(source, folder)
     if owner is not None:
-        return _detection(
-            0.3, folder, owner, Evidence(path=manifest, reason="the Rust half of that package"), *others
-        )
+        return _detection(0.3, folder, owner, Evidence(path=manifest, reason="the Rust half of that package"), *others)
     try:
         project = read_project(source, folder)
     except PlanError as error:
@@ -70,9 +63,7 @@ def find_manifests(source: SourceTree) -> list[str]:
         files = [path for path in source.walk(depth=_DEPTH) if posixpath.basename(path) == "Cargo.toml"]
     except (SourceError, OSError):
         return []
-    folders = sorted(
-        (posixpath.dirname(path) for path in files), key=lambda f: (_is_side(f), f.count("/"), f)
-    )
+    folders = sorted((posixpath.dirname(path) for path in files), key=lambda f: (_is_side(f), f.count("/"), f))
     tops: list[str] = []
     for folder in folders:
         if not any(folder.startswith(top + "/") for top in tops):
@@ -88,9 +79,7 @@ def _asked_for(source: SourceTree) -> Detection | None:
 
 
 def _detection(confidence: float, root: str, *evidence: Evidence) -> Detection:
-    return Detection(
-        language=LANGUAGE, aliases=ALIASES, confidence=round(confidence, 2), root=root, evidence=evidence
-    )
+    return Detection(language=LANGUAGE, aliases=ALIASES, confidence=round(confidence, 2), root=root, evidence=evidence)
 
 
 def _is_side(folder: str) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flowctl_core.errors import PlanError
-
 from flowctl_lang_rust.detect import SIDE_FOLDERS
 from flowctl_lang_rust.manifest import Bin, Package, join
 from flowctl_lang_rust.workspace import Project
@@ -91,9 +90,7 @@ def _of_package(project: Project, package: Package, component: str) -> Choice:
         return _pick(project, (package,), component)
     if package.library and package.library.linked:
         return Choice(package, None)
-    raise PlanError(
-        f"{package.name} is a library crate without a program; {_listing(project)}", hint=_example(project)
-    )
+    raise PlanError(f"{package.name} is a library crate without a program; {_listing(project)}", hint=_example(project))
 
 
 def _pick(project: Project, packages: Sequence[Package], component: str) -> Choice:

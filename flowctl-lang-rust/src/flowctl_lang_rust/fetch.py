@@ -6,7 +6,6 @@ import re
 
 from flowctl_core.errors import FetchError
 from flowctl_core.models import BuildContext, FetchReport, Plan
-
 from flowctl_lang_rust.cargo import failure, has_lock, run_cargo
 
 _DOWNLOADED = re.compile(r"^\s*Downloaded (\d+) crates?", re.MULTILINE)

@@ -97,9 +97,7 @@ def read_suite(stdout: str, stderr: str) -> Suite:
         silent = len(lost) - sum(1 for block in blocks if block.bad and block.doctests is doc)
         errors += max(silent, 0)
         for run in lost[:silent] if 0 < silent < len(lost) else lost if silent > 0 else ():
-            cases.append(
-                TestCase(name=run.target, outcome="error", output=_how("the target failed", run, runs))
-            )
+            cases.append(TestCase(name=run.target, outcome="error", output=_how("the target failed", run, runs)))
     return Suite(passed, failed, skipped, errors, tuple(cases), len(blocks))
 
 

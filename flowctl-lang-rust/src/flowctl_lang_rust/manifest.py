@@ -164,9 +164,7 @@ def read_package(
     )
 
 
-def _bins(
-    source: SourceTree, folder: str, package: str, data: Mapping[str, Any], edition: str
-) -> Iterator[Bin]:
+def _bins(source: SourceTree, folder: str, package: str, data: Mapping[str, Any], edition: str) -> Iterator[Bin]:
     """Declared programs, then the inferred ones that no declaration names or points to."""
     inferred = dict(_inferred_bins(source, folder, package))
     declared = data.get("bin")
@@ -175,9 +173,7 @@ def _bins(
     for entry in entries:
         name = _string(entry.get("name")) or package
         given = _string(entry.get("path"))
-        path = (
-            join(folder, given) if given else inferred.get(name, _usual_path(source, folder, name, package))
-        )
+        path = join(folder, given) if given else inferred.get(name, _usual_path(source, folder, name, package))
         names.add(name)
         paths.add(path)
         yield Bin(name=name, path=path, required_features=strings(entry.get("required-features")))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowctl_core.errors import PlanError
-from flowctl_core.models import EntryPoint, Inputs, Plan, PlanRequest, Platform, SourceTree
 from pydantic import JsonValue
 
+from flowctl_core.errors import PlanError
+from flowctl_core.models import EntryPoint, Inputs, Plan, PlanRequest, Platform, SourceTree
 from flowctl_lang_rust.detect import ALIASES, LANGUAGE, find_manifests
 from flowctl_lang_rust.entry import Choice, choose
 from flowctl_lang_rust.manifest import join, read_toml, table
@@ -69,9 +69,7 @@ def _find(source: SourceTree, request: PlanRequest) -> tuple[Project, Choice]:
     root = request.detection_root
     if not source.exists(join(root, "Cargo.toml")):
         raise PlanError(
-            "there is no Cargo.toml in the source tree"
-            if root == "."
-            else f"there is no Cargo.toml in {root}",
+            "there is no Cargo.toml in the source tree" if root == "." else f"there is no Cargo.toml in {root}",
             hint="Run `cargo init`, or choose another language with --language.",
         )
     project = read_project(source, root)

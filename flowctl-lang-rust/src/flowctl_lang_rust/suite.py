@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from flowctl_core.models import BuildContext, CompletedCommand, Plan, TestCase, TestReport
-
 from flowctl_lang_rust.cargo import cargo_environment, failure, has_lock, run_cargo
 from flowctl_lang_rust.libtest import Suite, read_suite
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from flowctl_core.errors import PlanError, ToolchainError
 from flowctl_core.models import BuildContext, SourceTree, ToolRequirement
-
 from flowctl_lang_rust.manifest import Package, join, read_toml, table
 
 INSTALL_HINT = (
@@ -38,11 +37,7 @@ PASSTHROUGH = (
     *("RUSTC", "RUSTC_BOOTSTRAP", "RUSTC_LINKER", "RUSTC_WORKSPACE_WRAPPER", "RUSTC_WRAPPER"),
     *("RUSTDOCFLAGS", "RUSTFLAGS", "RUSTUP_TOOLCHAIN", "CARGO_ENCODED_RUSTFLAGS", "CARGO_INCREMENTAL"),
     *("CARGO_BUILD_RUSTC", "CARGO_BUILD_RUSTC_WRAPPER", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"),
-    *(
-        f"CARGO_TARGET_{triple}_{name}"
-        for triple in _HOST_TRIPLES
-        for name in ("LINKER", "RUSTFLAGS", "RUNNER")
-    ),
+    *(f"CARGO_TARGET_{triple}_{name}" for triple in _HOST_TRIPLES for name in ("LINKER", "RUSTFLAGS", "RUNNER")),
     *(f"CARGO_PROFILE_{profile}_{name}" for profile in ("DEV", "RELEASE") for name in _PROFILE_SETTINGS),
 )
 """Caller's variables that change what cargo makes; the Cargo Book's «Environment Variables» names them."""
@@ -66,9 +61,7 @@ def requirements(
     )
 
 
-def minimum_version(
-    source: SourceTree, packages: Iterable[Package], lock: str | None
-) -> tuple[str, str | None]:
+def minimum_version(source: SourceTree, packages: Iterable[Package], lock: str | None) -> tuple[str, str | None]:
     """The lowest Rust that the packages accept and the file that says so; `("", None)` when nothing does.
 
     Looks at rust-version, the edition and the version of the lockfile.
@@ -133,8 +126,7 @@ def check_channel(context: BuildContext, channel: str, declared_in: str, folder:
     home = Path(environment.get("RUSTUP_HOME") or Path(environment.get("HOME") or Path.home()) / ".rustup")
     if not _is_rustup_shim(context.tool("cargo").path):
         context.progress.warning(
-            f"{declared_in} pins {channel}, which only rustup honours; "
-            f"{context.tool('cargo').path} is used as it is"
+            f"{declared_in} pins {channel}, which only rustup honours; {context.tool('cargo').path} is used as it is"
         )
         return
     if _overridden(home, context.source_root / folder):

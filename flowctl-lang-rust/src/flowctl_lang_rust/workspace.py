@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowctl_core.models import SourceTree
-
 from flowctl_lang_rust.manifest import (
     Package,
     join,
