@@ -64,7 +64,7 @@ class Bench:
     """One source tree."""
 
     root: Path
-    settings: LanguageSettings = LanguageSettings()
+    settings: LanguageSettings = field(default_factory=LanguageSettings)
     main: str | None = None
     component: ComponentSpec | None = None
     environment: dict[str, str] = field(default_factory=dict)

@@ -244,7 +244,7 @@ def test_a_workspace_outside_the_tree_is_warned_of(tree: Callable[..., SourceTre
     ("files", "main", "packages"),
     [
         (ONE, None, []),
-        (SEVERAL, "source", ["source", "shared"]),
+        (SEVERAL, "source", ["source"]),
         (SEVERAL, "sink", ["sink"]),
         (
             {"Cargo.toml": '[workspace]\nmembers = ["app", "lib"]\n'}

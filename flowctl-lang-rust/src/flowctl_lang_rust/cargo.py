@@ -147,7 +147,14 @@ def failure(done: CompletedCommand, what: str, otherwise: Callable[..., FlowctlE
 
 def _first_error(text: str, default: str) -> str:
     found = _ERROR.search(text)
-    return found.group(1) if found else default
+    if found is None:
+        return default
+    following = text[found.end() :].strip().splitlines()[:1]
+    return (
+        " ".join([found.group(1), *(line.strip() for line in following)])
+        if found.group(1).endswith(":")
+        else found.group(1)
+    )
 
 
 def _last_cause(text: str) -> str:

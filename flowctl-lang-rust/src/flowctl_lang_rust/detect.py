@@ -63,7 +63,8 @@ def find_manifests(source: SourceTree) -> list[str]:
         files = [path for path in source.walk(depth=_DEPTH) if posixpath.basename(path) == "Cargo.toml"]
     except (SourceError, OSError):
         return []
-    folders = sorted((posixpath.dirname(path) for path in files), key=lambda f: (_is_side(f), f.count("/"), f))
+    places = [posixpath.dirname(path) or "." for path in files if source.exists(path)]
+    folders = sorted(places, key=lambda f: (_is_side(f), f.count("/"), f))
     tops: list[str] = []
     for folder in folders:
         if not any(folder.startswith(top + "/") for top in tops):

@@ -139,7 +139,7 @@ def _blocks(stdout: str) -> list[Block]:
         opened = _SECTION.match(line)
         case = None if failures else _CASE.match(line)
         name = _NAME.match(line)
-        if failures and opened:
+        if failures and opened and (section is None or _plain(opened.group(1)) in block.outcomes):
             section = block.outputs.setdefault(_plain(opened.group(1)), [])
         elif line == "failures:":
             # Said twice: before the captured output and before the list of names.

@@ -155,21 +155,12 @@ def _declared_environment(source: SourceTree) -> dict[str, str]:
 def _test_packages(project: Project, choice: Choice) -> list[JsonValue]:
     """Packages to name in `cargo test`; none means what cargo does by itself in that folder.
 
-    A workspace that holds one component is tested as by hand. Where it holds several, only the chosen member
-    and the members it is built from are.
+    A workspace that holds one component is tested whole, as by hand. Where it holds several, only the chosen
+    member is, as with `cargo test --package`.
     """
     owners = {package.folder for package in project.default_members if package.bins}
-    if choice.package in project.default_members and owners <= {choice.package.folder}:
-        return []
-    by_folder = {package.folder: package for package in project.members}
-    chosen: dict[str, None] = {}
-    waiting = [choice.package]
-    while waiting:
-        package = waiting.pop()
-        if package.name not in chosen:
-            chosen[package.name] = None
-            waiting += [by_folder[path] for path in package.path_dependencies if path in by_folder]
-    return list(chosen)
+    alone = choice.package in project.default_members and owners <= {choice.package.folder}
+    return [] if alone else [choice.package.name]
 
 
 def _warnings(project: Project) -> list[str]:
