@@ -24,7 +24,9 @@ def check_tree(root: FilePath, spec: ComponentSpec, artifacts: Sequence[Artifact
         if language.native is not None:
             yield from _native(root, _native_path(spec, path, language), language.native, spec, artifacts)
     if not spec.languages and spec.native_build is not None:
-        yield from _native(root, ("spec", "build"), spec.native_build, spec, artifacts)
+        native = _mapping(_mapping(spec.data.get("spec")).get("build")).get("native")
+        here: Path = ("spec", "build") if native is None else ("spec", "build", "native")
+        yield from _native(root, here, spec.native_build, spec, artifacts)
 
 
 def _entries(spec: ComponentSpec) -> Iterator[tuple[Path, LanguageSpec]]:

@@ -21,6 +21,8 @@ _OTHER_READERS = re.compile(
 )
 """Plain words that YAML 1.1 readers (Go's yaml.v2, PyYAML) take for something else than text."""
 
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+
 
 def dump(loaded: LoadedSpec[S], data: dict[str, Any] | None = None) -> str:
     """Text of a loaded spec, with `data` (the whole document, changed) laid over it.
@@ -77,7 +79,7 @@ def _scalar_text(value: Any) -> str:
     """One scalar in YAML; JSON's spelling is YAML's too."""
     if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value) and not _misread(value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=isinstance(value, str) and _UNPRINTABLE.search(value) is not None)
 
 
 def _edit_tree(loaded: LoadedSpec[S], data: dict[str, Any]) -> str | None:
@@ -175,7 +177,7 @@ def _quoted(value: Any) -> Any:
     if isinstance(value, str):
         if "\n" in value and not re.search(r"[ \t]\n|[^\S\n ]|\r", value) and not value.startswith((" ", "\n")):
             return LiteralScalarString(value)
-        if _misread(value):
+        if _misread(value) or _UNPRINTABLE.search(value):
             return DoubleQuotedScalarString(value)
     return value
 

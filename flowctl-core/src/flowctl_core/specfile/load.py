@@ -192,7 +192,8 @@ def _parse(content: bytes, path: Path, shown: str, form: _Format[S]) -> Reading[
     raw = root.data()
     if not isinstance(raw, dict):
         what = "the file is empty" if raw is None else f"must be a mapping at the top, not {_kind(root)}"
-        return Reading(None, (*findings, at(severity="error", line=root.line, message=what)))
+        line = None if raw is None else root.line
+        return Reading(None, (*findings, at(severity="error", line=line, message=what)))
     for severity, problem in rules.envelope(raw, form.groups, form.kind):
         add(severity, problem)
         if severity == "error" and problem[0] and problem[0][0] in ("apiVersion", "kind") and problem[0][0] in raw:

@@ -32,6 +32,9 @@ def suggestion(word: str, known: Iterable[str]) -> str | None:
         return folded[plain]
     if _MEANT.get(plain) in choices:
         return _MEANT[plain]
+    swapped = next((known for known in folded if len(plain) > 2 and sorted(known) == sorted(plain)), None)
+    if swapped:
+        return folded[swapped]
     close = get_close_matches(plain, list(folded), n=1, cutoff=0.7)
     return folded[close[0]] if close else None
 
@@ -138,7 +141,8 @@ def unknown_fields(model: BaseModel, path: Path = ()) -> Iterator[Problem]:
 
 def _given(model: BaseModel) -> set[str]:
     fields = type(model).model_fields
-    return {fields[name].alias or name for name in model.model_fields_set if name in fields}
+    extra = model.model_extra or {}
+    return {fields[name].alias or name for name in model.model_fields_set if name in fields and name not in extra}
 
 
 def _unknown_inside(value: Any, path: Path) -> Iterator[Problem]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from flowctl_core.errors import UsageError
-from flowctl_core.specfile.finding import raise_errors
+from flowctl_core.errors import SpecError, UsageError
 
 _EVENTS = {
     "source": (False, True),
@@ -27,8 +26,8 @@ def component_yaml(
 ) -> str:
     """Text of a new component.yaml with comments, which loads without a warning.
 
-    Raises SpecError when an argument breaks a rule of the format (the name, a platform), UsageError for an
-    unknown type.
+    Raises SpecError when an argument breaks a rule of the format (name, version, platform), UsageError for
+    an unknown type.
     """
     from flowctl_core.specfile.load import parse_component
 
@@ -95,7 +94,8 @@ def component_yaml(
     ]
     text = "\n".join(lines) + "\n"
     loaded = parse_component(text.encode())
-    raise_errors(loaded.warnings)
+    if loaded.warnings:
+        raise SpecError("\n".join(map(str, loaded.warnings)))
     return text
 
 

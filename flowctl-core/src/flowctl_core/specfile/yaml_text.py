@@ -54,7 +54,7 @@ def parse_yaml(text: str) -> tuple[Node, list[TextProblem]]:
         raise TextProblem("a control character is not allowed here", line) from error
     except YAMLError as error:
         raise TextProblem(str(error).splitlines()[0]) from error
-    except (ValueError, RecursionError) as error:  # bad escapes such as "\UFFFFFFFF"
+    except (ValueError, ArithmeticError, RecursionError) as error:  # bad escapes such as "\UFFFFFFFF"
         raise TextProblem(f"cannot be read as YAML ({error})") from error
     if composer.root is None:
         raise TextProblem("the file is empty")
