@@ -28,6 +28,8 @@ from flowctl_lang_rust.plugin import plugin
 
 Make = Callable[..., Any]
 
+pytestmark = pytest.mark.requires_tool("cargo", "rustc", "cc")
+
 PACKAGE = '[package]\nname = "{}"\nversion = "0.1.0"\nedition = "2021"\n'
 LOCK = 'version = 3\n\n[[package]]\nname = "{}"\nversion = "0.1.0"\n'
 SAY = 'fn main() {{ println!("{}"); }}\n'

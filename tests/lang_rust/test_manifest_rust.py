@@ -74,14 +74,9 @@ def test_programs(case: str, tree: Callable[..., SourceTree]) -> None:
     assert {program.name: program.path for program in package.bins} == expected
 
 
+@pytest.mark.requires_tool("cargo")
 @pytest.mark.parametrize("case", CASES)
 def test_cargo_sees_the_same_programs(case: str, tree: Callable[..., SourceTree]) -> None:
-    from shutil import which
-
-    if which("cargo") is None:
-        import os
-
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("cargo is not on PATH")
     files, expected = CASES[case]
     source = tree({"Cargo.toml": PACKAGE, **files})
     done = subprocess.run(

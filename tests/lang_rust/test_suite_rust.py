@@ -15,6 +15,8 @@ from flowctl_core.models import LanguageSettings
 
 Make = Callable[..., Any]
 
+pytestmark = pytest.mark.requires_tool("cargo", "rustc", "cc")
+
 MANIFEST = '[package]\nname = "app"\nversion = "0.1.0"\nedition = "2021"\n'
 LOCK = 'version = 3\n\n[[package]]\nname = "app"\nversion = "0.1.0"\n'
 LIB = """

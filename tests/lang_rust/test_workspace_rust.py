@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping
 
@@ -85,10 +83,9 @@ def test_members(case: str, tree: Callable[..., SourceTree]) -> None:
     assert project.workspace == "."
 
 
+@pytest.mark.requires_tool("cargo")
 @pytest.mark.parametrize("case", CASES)
 def test_cargo_sees_the_same_members(case: str, tree: Callable[..., SourceTree]) -> None:
-    if shutil.which("cargo") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("cargo is not on PATH")
     files, members, default = CASES[case]
     done = subprocess.run(
         ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"],
