@@ -259,6 +259,15 @@ def test_an_environment_put_aside_by_a_killed_fetch_comes_back(bench: Bench) -> 
         ({**PROJECTS["hatchling"], "sample_pkg/__init__.py": "def main(:\n"}, "SyntaxError"),
         ({**PROJECTS["hatchling"], "sample_pkg/__init__.py": "def other(): pass\n"}, "has no attribute 'main'"),
         ({"main.py": "print(\n"}, "SyntaxError"),
+        (
+            {
+                **PROJECTS["hatchling"],
+                "sample_pkg/__init__.py": "from .a import main\n",
+                "sample_pkg/a.py": "import b0",
+            },
+            "No module named 'b0'",
+        ),
+        ({"main.py": "import near\n", "near.py": "import flowctl_missing\n"}, "No module named 'flowctl_missing'"),
     ],
 )
 def test_a_broken_source_is_noticed_at_build(files: dict[str, str], message: str, bench: Bench) -> None:
@@ -342,3 +351,38 @@ def get_requires_for_build_wheel(config_settings=None):
     project.build()
     assert project.run().returncode == 3
     assert any("runs its code" in note for note in project.progress.notes)
+
+
+def test_a_module_that_wants_configuration_at_import_builds(bench: Bench) -> None:
+    code = 'import os\nTOKEN = os.environ["SAMPLE_TOKEN"]\ndef main():\n    print(TOKEN)\n'
+    project = bench({**PROJECTS["hatchling"], "sample_pkg/__init__.py": code})
+    project.build()
+    done = subprocess.run(
+        [project.root / ".flowctl/bin/sample"],
+        env={**os.environ, "SAMPLE_TOKEN": "x"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "x\n"
+
+
+def test_a_path_dependency_is_installed_and_named(bench: Bench, tmp_path: Path) -> None:
+    """As examples in a library's repository have it: the library is a folder above the component."""
+    text = HATCHLING.replace('"tomli==2.0.1"', '"liba"') + (
+        '[tool.uv.sources]\nliba = { path = "../liba" }\n[tool.hatch.build.targets.wheel]\npackages = ["sample_pkg"]\n'
+    )
+    project = bench({"pyproject.toml": text, "sample_pkg/__init__.py": "from liba import main\n"})
+    library = project.root.parent / "liba"
+    library.mkdir()
+    (library / "liba.py").write_text("def main():\n    return 3\n")
+    (library / "pyproject.toml").write_text(SETUPTOOLS.split("requires-python")[0].replace('"sample"', '"liba"'))
+    argv = [str(Path(sys.executable).with_name("uv")), "lock", "--python", sys.executable]
+    for locked in (False, True):
+        if locked:
+            subprocess.run(argv, cwd=project.root, check=True, capture_output=True)
+        project.environment = {"UV_CACHE_DIR": str(tmp_path / f"cache {locked}")}
+        report = project.fetch()
+        assert [text for text in report.ran_code if text.startswith("liba")]
+        project.build()
+        assert project.run().returncode == 3

@@ -53,6 +53,10 @@ def scripts(**targets: str) -> str:
          None, "function", "b.c:d"),
         ({"setup.py": "import setuptools\nE = {'console_scripts': ['a=b:c']}\nsetuptools.setup(entry_points=E)\n"},
          None, "function", "b:c"),
+        ({"setup.py": "from setuptools import setup\nsetup(entry_points='[console_scripts]\\na=b:c\\n[x]\\nd=e:f')\n"},
+         None, "function", "b:c"),
+        ({"pyproject.toml": PROJECT + SYSTEM + "[tool.hatch.build.targets.wheel]\npackages = []\n",
+          "example.py": "if __name__ == '__main__':\n    pass\n"}, None, "file", "example.py"),
         ({"pyproject.toml": '[tool.poetry]\nname = "a"\n[tool.poetry.scripts]\na = "b:c"\n'}, None, "function", "b:c"),
     ],
 )  # fmt: skip

@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from flowctl_core.errors import BuildError, DependenciesMissingError
 from flowctl_core.models import Artifact, BuildContext, BuildResult, CleanReport, Plan, Platform
 from flowctl_lang_python import launcher, leftovers, state
 from flowctl_lang_python.fetch import BUILD_AHEAD, BUILD_CONSTRAINTS, says_offline
 from flowctl_lang_python.recipe import ENVIRONMENT, Recipe
-
-_CHECK = """
-import importlib, sys
-kind, target, path = sys.argv[1:4]
-if kind == "file":
-    import ast, pathlib
-    ast.parse(pathlib.Path(path).read_bytes(), path)
-elif kind == "module":
-    import importlib.util
-    package = importlib.util.find_spec(target)
-    if package is not None and package.submodule_search_locations is not None:
-        package = importlib.util.find_spec(target + ".__main__")
-    if package is None:
-        sys.exit(f"No module named {target!r} that can be run")
-    if package.origin and package.origin.endswith(".py"):
-        import ast, pathlib
-        ast.parse(pathlib.Path(package.origin).read_bytes(), package.origin)
-else:
-    module, _, function = target.partition(":")
-    value = importlib.import_module(module)
-    for part in function.split("."):
-        value = getattr(value, part)
-    if not callable(value):
-        sys.exit(f"{target} is not a function")
-"""
 
 
 def run(plan: Plan, context: BuildContext) -> BuildResult:
@@ -104,20 +80,20 @@ def _put_on_path(context: BuildContext, recipe: Recipe) -> None:
 
 
 def _check_entry_point(plan: Plan, context: BuildContext, recipe: Recipe) -> None:
-    """Load the entry point as the launcher will: a function's module is imported, a script is only parsed."""
-    cache = context.source_root / ".flowctl" / "pycache"
-    argv = [state.interpreter(context), "-I", "-X", f"pycache_prefix={cache}", "-c", _CHECK]
-    argv += [recipe.kind or "", recipe.target, str(context.source_root / recipe.target)]
+    """Look for the entry point and what it imports, with the environment's interpreter, running none of it."""
+    code = Path(__file__).with_name("entry_check.py").read_text(encoding="utf-8")
+    target = str(context.source_root / recipe.target) if recipe.kind == "file" else recipe.target
+    argv = [state.interpreter(context), "-I", "-c", code, recipe.kind or "", target, str(context.source_root)]
     done = context.run(argv)
     if done.ok:
         return
     last = (done.stderr.strip().splitlines() or [f"exit code {done.exit_code}"])[-1].strip()
-    missing = "ModuleNotFoundError" in last
+    missing = last.startswith("ModuleNotFoundError")
     raise BuildError(
         f"entry point {recipe.target} cannot be loaded: {last}",
         hint="Declare the missing package among the dependencies, or correct the import."
         if missing
-        else "Correct the source; its traceback is shown above.",
+        else "Correct the source at the place that the output names.",
         output=done.output,
     )
 

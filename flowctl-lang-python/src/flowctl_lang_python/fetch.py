@@ -22,7 +22,7 @@ BUILD_AHEAD = "fetch-by-building"
 
 _BUILT = re.compile(r"^\s*Built\s+(\S+)(?: @ \S+)?\s*$", re.MULTILINE)
 _INSTALLED = re.compile(r"^Installed (\d+) packages? in", re.MULTILINE)
-_NO_BUILD = ("building from source is disabled", "building source distributions is disabled")
+_NO_BUILD = ("--no-build", "building from source is disabled", "building source distributions is disabled")
 _OFFLINE = ("network was disabled", "network connectivity is disabled", "not found in the cache")
 
 

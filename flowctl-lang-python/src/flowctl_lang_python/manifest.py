@@ -245,6 +245,9 @@ def _backend(
     uv = _table(tool, "uv")
     if uv.get("package") is False or _table(tool, "poetry").get("package-mode") is False:
         return None
+    wheel = _table(_table(_table(_table(tool, "hatch"), "build"), "targets"), "wheel")
+    if wheel.get("packages") == [] and not any(key in wheel for key in ("include", "only-include", "force-include")):
+        return None  # says so itself: nothing to install
     named = _text(system.get("build-backend"))
     if named or system or legacy or uv.get("package") is True:
         return named or "setuptools.build_meta:__legacy__"

@@ -83,7 +83,7 @@ def read_setup_py(text: str) -> SetupMetadata:
         requires_python=_text(given.get("python_requires")),
         requirements=_strings(given.get("install_requires")),
         extras={str(key): _strings(value) for key, value in extras.items()} if isinstance(extras, dict) else {},
-        scripts=_scripts(_strings(points.get("console_scripts"))) if isinstance(points, dict) else {},
+        scripts=_points(points),
         setup_requires=_strings(given.get("setup_requires")),
         dynamic=bool({"install_requires", None} & unknown),
         compiled=bool({"ext_modules", "rust_extensions", "cffi_modules"} & (unknown | set(given))),
@@ -107,3 +107,18 @@ def _strings(value: object) -> tuple[str, ...]:
 def _scripts(lines: tuple[str, ...]) -> dict[str, str]:
     pairs = (line.split("=", 1) for line in lines if "=" in line)
     return {name.strip(): target.strip() for name, target in pairs}
+
+
+def _points(points: object) -> dict[str, str]:
+    """Console scripts of `entry_points`, which is a dict or the text of an INI file."""
+    if isinstance(points, dict):
+        return _scripts(_strings(points.get("console_scripts")))
+    if isinstance(points, str):
+        section, lines = "", []
+        for line in _lines(points):
+            if line.startswith("["):
+                section = line.strip("[] ")
+            elif section == "console_scripts":
+                lines.append(line)
+        return _scripts(tuple(lines))
+    return {}
