@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path, PurePosixPath
 
 from pydantic import JsonValue
@@ -78,10 +78,12 @@ class SourceTree(Frozen):
         except OSError as error:
             raise SourceError(f"{relative} cannot be read: {error.strerror}") from error
 
-    def walk(self, relative: str = ".", *, depth: int = 8, limit: int = 20_000) -> Iterator[str]:
+    def walk(
+        self, relative: str = ".", *, depth: int = 8, limit: int = 20_000, skip: Container[str] = ()
+    ) -> Iterator[str]:
         """Relative POSIX paths of regular files, folders in name order, never following symlinked folders.
 
-        Folders named in PRUNED and hidden folders are left out; `depth` counts folders below `relative`;
+        Folders named in PRUNED or `skip` and hidden folders are left out; `depth` counts folders below `relative`;
         after `limit` entries the walk ends, so detection stays quick in a huge tree.
         """
         seen = 0
@@ -89,7 +91,7 @@ class SourceTree(Frozen):
         for folder, folders, files in os.walk(start, followlinks=False):
             here = Path(folder).relative_to(self.root)
             level = len(Path(folder).relative_to(start).parts)
-            folders[:] = sorted(f for f in folders if f not in PRUNED and not f.startswith("."))
+            folders[:] = sorted(f for f in folders if f not in PRUNED and f not in skip and not f.startswith("."))
             if level >= depth:
                 folders.clear()
             for name in sorted(files):
