@@ -156,12 +156,11 @@ def _conflict(reference: PluginReference, rivals: Sequence[PluginReference]) -> 
 
 
 def _import(value: str) -> object:
-    """The object that `module:attribute` names."""
-    module, colon, attribute = value.partition(":")
-    if not module.strip() or not colon or not attribute.strip():
+    """The object that an entry point's `module:attribute` names; the module itself without an attribute."""
+    module, _, attribute = value.partition("[")[0].partition(":")  # `[extra]` means nothing for importing
+    if not module.strip():
         raise ValueError(f"'{value}' is not of the form module:attribute")
     found: object = import_module(module.strip())
-    # `[extra]` after the attribute is allowed in entry points and means nothing for importing.
-    for part in attribute.partition("[")[0].strip().split("."):
+    for part in filter(None, attribute.strip().split(".")):
         found = getattr(found, part)
     return found
