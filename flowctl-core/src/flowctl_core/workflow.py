@@ -22,6 +22,7 @@ from flowctl_core.models import (
     Artifact,
     BuildContext,
     BuildReport,
+    CacheKey,
     CleanReport,
     DetectionReport,
     Plan,
@@ -36,7 +37,8 @@ from flowctl_core.store.lock import component_lock
 from flowctl_core.toolchains.find import find_tools
 
 if TYPE_CHECKING:
-    from flowctl_core.store.cache import BuildCache, CacheEntry
+    from flowctl_core.store.cache import BuildCache
+    from flowctl_core.store.cache_entry import CacheEntry
 
 COMPONENT_FILE = "component.yaml"
 
@@ -151,9 +153,8 @@ def reuse(job: Job) -> None:
             job.key = previous.key
         return
     if job.engine.cache is not None:
-        entry = job.engine.cache.lookup(
-            current.primary, None if job.missing_tools is not None else current.tools, root=job.root
-        )
+        tools = None if job.missing_tools is not None else (job.tools or {}).values()
+        entry = job.engine.cache.lookup(current.primary, tools)
         if entry is not None and _restore(job, job.engine.cache, entry):
             return
     if job.options.explain:
@@ -173,16 +174,25 @@ def _restore(job: Job, cache: BuildCache, entry: CacheEntry) -> bool:
         return False
     job.artifacts, job.cache, job.done = tuple(artifacts), "hit", True
     if job.missing_tools is not None:
-        built_with = ", ".join(f"{name} {text.split(' ')[0]}" for name, text in entry.tools.items())
+        built_with = ", ".join(f"{tool.name} {tool.version}".strip() for tool in entry.tools)
         job.progress.note(f"no toolchain here; what was restored was built with {built_with or 'no tools'}")
-        job.key = job.key.model_copy(update={"tools": entry.tools})
+        remembered = {tool.name: key.tool_text(tool.version, tool.digest) for tool in entry.tools}
+        job.key = job.key.model_copy(update={"tools": remembered})
     return True
 
 
 def _explain(job: Job) -> None:
-    old = record.read_manifest(job.state)
-    changed = source_digest.changed_inputs(old, job.inputs.manifest()) if old is not None else []
-    job.explanation = explain.explain_miss(job.previous.key if job.previous else None, job.key, changed)
+    """Compare with the last build here; after a clean, with the newest one of this folder in the cache."""
+    before, manifest = (job.previous.key if job.previous else None), record.read_manifest(job.state)
+    cache = job.engine.cache
+    if before is None and cache is not None:
+        latest = cache.latest_for(job.plan.component, os.path.realpath(job.root))
+        if latest is not None:
+            tools = {tool.name: key.tool_text(tool.version, tool.digest) for tool in latest.tools}
+            before = CacheKey(primary=latest.key, parts=latest.explain, tools=tools)
+            manifest = cache.manifest(latest)
+    changed = source_digest.changed_inputs(manifest, job.inputs.manifest()) if manifest is not None else []
+    job.explanation = explain.explain_miss(before, job.key, changed)
 
 
 def fetch(job: Job) -> None:
@@ -245,7 +255,14 @@ def remember(job: Job) -> None:
             record.write_manifest(job.state, job.inputs.manifest())
     if job.cache == "miss" and job.engine.cache is not None:
         job.engine.cache.store(
-            job.key.primary, tools=job.key.tools, component=job.plan.component, root=job.root, artifacts=job.artifacts
+            job.key.primary,
+            component=job.plan.component,
+            source_root=job.root,
+            artifacts=job.artifacts,
+            tools=(job.tools or {}).values(),
+            plugins={name: text for name, text in job.key.parts.items() if name.startswith("plugin ")},
+            explain=job.key.parts,
+            manifest=job.inputs.manifest(),
         )
 
 

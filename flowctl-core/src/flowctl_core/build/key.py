@@ -14,6 +14,11 @@ def digest_text(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
+def tool_text(version: str, digest: str) -> str:
+    """How a tool stands in a key."""
+    return f"{version} {digest}"
+
+
 def plan_digest(plan: Plan) -> str:
     """Digest of a plan's canonical JSON."""
     return digest_text(json.dumps(plan.model_dump(mode="json"), sort_keys=True))
@@ -41,7 +46,7 @@ def make_key(
     return CacheKey(
         primary=primary,
         parts=parts,
-        tools={name: f"{tool.version} {tool.digest}" for name, tool in sorted(tools.items())},
+        tools={name: tool_text(tool.version, tool.digest) for name, tool in sorted(tools.items())},
     )
 
 

@@ -9,6 +9,7 @@ import typer
 from flowctl_core.cli.console import emit, say
 from flowctl_core.cli.options import Output
 from flowctl_core.cli.summary import size_text
+from flowctl_core.errors import StoreError
 
 app = typer.Typer(no_args_is_help=True, help="See and empty the build cache.")
 
@@ -24,10 +25,12 @@ def info(output: Output = None) -> None:
     from flowctl_core.cli.session import load_configuration, open_cache
 
     state = open_cache(load_configuration()).info()
+    if state is None:
+        raise StoreError("the cache cannot be read", hint="`flowctl cache prune --all` starts a new one.")
     if emit(state.model_dump(mode="json")):
         return
     say(f"{state.path}")
-    say(f"  {state.entries} builds, {size_text(state.size)} of at most {size_text(state.size_limit)}")
+    say(f"  {state.entries} builds, {size_text(state.bytes)} of at most {size_text(state.limit)}")
 
 
 @app.command()
@@ -54,6 +57,8 @@ def prune(
     except ValidationError as error:
         raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
     result = open_cache(load_configuration()).prune(max_size=limit, older_than_s=age, everything=everything)
+    if result is None:
+        raise StoreError("the cache cannot be pruned", hint="Check the permissions of its folder.")
     if emit(result.model_dump(mode="json")):
         return
-    say(f"removed {result.removed_entries} builds, {size_text(result.freed)} freed, {size_text(result.size)} left")
+    say(f"removed {result.entries} builds and {result.files} files, {size_text(result.bytes)} freed")

@@ -6,6 +6,8 @@ import os
 import shlex
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flowctl_core.errors import BuildError
@@ -35,19 +37,17 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
 
     Raises BuildError with the command's own output when it fails or makes no program.
     """
-    link = context.source_root / plan.component
-    if link.is_symlink() and ".flowctl" in str(link.readlink()):
-        link.unlink()  # else the command would write through last time's link
     started_ns = time.time_ns()
-    for argv in _commands(plan, context):
-        context.progress.step(shlex.join(argv))
-        done = context.run(argv)
-        if not done.ok:
-            raise BuildError(
-                f"the build command of {plan.component} failed with exit code {done.exit_code}: {shlex.join(argv)}",
-                hint=_hint(plan, context),
-                output=done.output,
-            )
+    with _link_aside(context.source_root / plan.component):
+        for argv in _commands(plan, context):
+            context.progress.step(shlex.join(argv))
+            done = context.run(argv)
+            if not done.ok:
+                raise BuildError(
+                    f"the build command of {plan.component} failed with exit code {done.exit_code}: {shlex.join(argv)}",
+                    hint=_hint(plan, context),
+                    output=done.output,
+                )
     binary = _find_binary(plan, context, started_ns)
     artifacts = [_take(binary, plan, context)]
     root = context.source_root
@@ -58,6 +58,23 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
             raise BuildError(f"the build command did not make {output}, which component.yaml lists in build.outputs")
         artifacts.append(Artifact(path=output, kind="tree", platform=Platform.host()))
     return BuildResult(artifacts=tuple(artifacts))
+
+
+@contextmanager
+def _link_aside(link: Path) -> Iterator[None]:
+    """Take last time's `./<name>` away while the command runs, which would write through it; put it back if the
+    command fails."""
+    target = str(link.readlink()) if link.is_symlink() else ""
+    if not target.startswith(".flowctl/"):
+        yield
+        return
+    link.unlink()
+    try:
+        yield
+    except BaseException:
+        if not link.exists():
+            link.symlink_to(target)
+        raise
 
 
 def _strings(value: object) -> list[str]:
