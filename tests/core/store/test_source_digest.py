@@ -16,6 +16,7 @@ import pytest
 from flowctl_core.errors import SourceError
 from flowctl_core.models import Inputs
 from flowctl_core.store import stat_index
+from flowctl_core.store.files import remove_any
 from flowctl_core.store.source_digest import SourceDigest, changed_inputs, digest_source
 
 SEED = int(os.environ.get("FLOWCTL_FUZZ_SEED", "20260801"))
@@ -321,6 +322,8 @@ def test_very_deep_tree(tmp_path: Path) -> None:
     deep = "d/" * 1500
     os.utime(str(tmp_path / deep))  # only the deepest folder is read again
     assert digest_source(tmp_path, Inputs()).digest == digest.digest
+    remove_any(tmp_path / "d")
+    assert not (tmp_path / "d").exists()
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "garbage", "folder", "link", "fifo"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -95,29 +96,35 @@ def atomic_replace(source: Path, target: Path) -> None:
 
 
 def remove_any(path: Path) -> None:
-    """Remove a file, a link or a folder with all it holds, also when folders in it are read-only.
+    """Remove a file, a link or a folder with all it holds, however deep, also when folders in it are
+    read-only.
 
     Never follows a link. A path that is missing is fine. Raises OSError.
     """
-    import shutil
-
     try:
-        path.unlink()
-        return
+        is_folder = stat.S_ISDIR(path.lstat().st_mode)
     except FileNotFoundError:
         return
-    except (IsADirectoryError, PermissionError):
-        if path.is_symlink() or not path.is_dir():
-            raise
-    try:
-        shutil.rmtree(path)
-    except PermissionError:  # Go's module cache, for one, makes its folders read-only
-        for folder, _, _ in os.walk(path):
-            with suppress(OSError):
+    if not is_folder:
+        path.unlink(missing_ok=True)
+        return
+    # Not shutil.rmtree: it gives up on read-only folders (Go's module cache) and, before Python 3.13, on
+    # trees deeper than the recursion limit.
+    folders = [os.fspath(path)]
+    for folder in folders:  # grows meanwhile
+        with suppress(FileNotFoundError):
+            with suppress(PermissionError):
                 Path(folder).chmod(0o700)
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        pass
+            with os.scandir(folder) as scan:
+                entries = list(scan)
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    Path(entry.path).unlink(missing_ok=True)
+    for folder in reversed(folders):
+        with suppress(FileNotFoundError):
+            Path(folder).rmdir()
 
 
 def sync_folder(folder: Path) -> None:

@@ -257,7 +257,8 @@ class Listing:
         if not S_ISREG(seen.st_mode):
             return ()
         try:
-            with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(fd, "rb") as file:
                 rules = read_rules(file.read(), base)
         except FileNotFoundError:
             raise

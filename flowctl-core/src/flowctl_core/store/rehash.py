@@ -112,7 +112,8 @@ def _digest(root: bytes, selection: Selection, options: bytes, known: StatIndex 
         stats.append(stat)
         contents.append(content)
         whole.update(b"%b\0%b\0%b" % (name, kind_of(stat[0]), content))
-    index = StatIndex(options, whole.digest(), _tracked_only(listing.tracked.files, listing.prefix, listing.files))
+    left_out = _tracked_only(listing.tracked.files, listing.prefix, listing.files)
+    index = StatIndex(options, whole.digest(), left_out)
     index.files, index.file_stats, index.hashes = listing.files, stats, b"".join(contents)
     index.dirs, index.dir_stats = listing.dirs, listing.dir_stats
     index.watched, index.watched_stats, index.absent = listing.watched, listing.watched_stats, listing.absent
