@@ -20,7 +20,7 @@ from flowctl_core.testing.conformance.workshop import NAME, Workshop, read_only
 from flowctl_core.testing.observation import observe
 from flowctl_core.testing.projects import Snapshot
 
-_MACHINE_PATHS = re.compile(r"(?:^|[\s=:'\"])(/(?:home|Users|root|tmp|private|var|opt|mnt|work)/[^\s'\"]*)")
+_MACHINE_PATHS = re.compile(r"(?:^|[\s=:'\"]|-[A-Za-z])(/(?:home|Users|root|tmp|private|var|opt|mnt)/[^\s'\"]*)")
 
 
 class PlanningRules(Subject):

@@ -15,7 +15,10 @@ class SuiteRules(Subject):
         """The counts are those of the tool, run by hand."""
         report = workshop.tested
         assert report.counted, "the report is not counted: use the tool's machine-readable output"
-        assert _counts(report) == self.expected_tests, report.output
+        counts = _counts(report)
+        assert counts == self.expected_tests, (
+            f"the report says {counts}, by hand it is {self.expected_tests}:\n{report.output}"
+        )
         assert report.ok == (self.expected_tests.failed == self.expected_tests.errors == 0), report.output
         assert report.tool, "TestReport.tool is empty: name the tool"
         assert report.command, "TestReport.command is empty: say what was run"
