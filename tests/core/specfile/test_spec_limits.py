@@ -27,8 +27,9 @@ DEEP_ALIASES = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in r
         ("- " * 10_000 + "x\n", "nested deeper than 64 levels"),
         ("".join(f"k{i}: 1\n" for i in range(60_000)), "more than 50,000 values"),
         ("? " * 5_000, "key"),
+        ("a: !<" + "x" * 900_000 + "> b", "a tag is too long"),
     ],
-    ids=["lines", "laughs", "deep-aliases", "aliases", "lists", "maps", "block", "wide", "keys"],
+    ids=["lines", "laughs", "deep-aliases", "aliases", "lists", "maps", "block", "wide", "keys", "tag"],
 )
 def test_refused_in_time(tmp_path, text, message):
     path = tmp_path / "component.yaml"

@@ -87,7 +87,7 @@ class _Reader:
             node = self.value(depth + 1)
             if key in found:
                 first = found[key].line
-                self.problems.append(TextProblem(f"the key '{key}' is given twice, first on line {first}", line))
+                self.problems.append(TextProblem(f"the key '{key[:80]}' is given twice, first on line {first}", line))
             else:
                 found[key] = Entry(line, node)
         return found

@@ -112,7 +112,7 @@ def spell(path: tuple[str | int, ...]) -> str:
     for key in path:
         if isinstance(key, int):
             text += f"[{key}]"
-        elif re.fullmatch(r"[\w/-]+", key):
+        elif re.fullmatch(r"[\w/-]{1,80}", key):
             text += f".{key}" if text else key
         else:
             text += f'["{key[:80]}"]'

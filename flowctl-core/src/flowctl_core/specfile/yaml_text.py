@@ -6,11 +6,16 @@ numbers and the cost of aliases are all lost in ready-made constructors.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from flowctl_core.specfile.limits import MAX_ALIASES, MAX_DEPTH, MAX_NODES
 from flowctl_core.specfile.node import Entry, Node, plain_scalar
+
+
+_LONG_TAG = re.compile(r"(?:^|[\s\[{,:-])!\S{4096}")
+"""Scanning a tag takes time that grows with the square of its length."""
 
 
 class TextProblem(Exception):  # noqa: N818 - becomes a Finding, never reaches the user as an exception
@@ -42,6 +47,8 @@ def parse_yaml(text: str) -> tuple[Node, list[TextProblem]]:
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
     from ruamel.yaml.reader import ReaderError
 
+    if long := _LONG_TAG.search(text):
+        raise TextProblem("a tag is too long", text.count("\n", 0, long.end()) + 1)
     composer = _Composer()
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
@@ -131,10 +138,10 @@ class _Composer:
         if self._aliases > MAX_ALIASES:
             raise TextProblem(f"more than {MAX_ALIASES:,} aliases", line)
         if name not in self._anchors:
-            raise TextProblem(f"the alias *{name} has no anchor &{name} before it", line)
+            raise TextProblem(f"the alias *{name[:80]} has no anchor &{name[:80]} before it", line)
         node = self._anchors[name]
         if node is None:
-            raise TextProblem(f"the alias *{name} stands inside what it names", line)
+            raise TextProblem(f"the alias *{name[:80]} stands inside what it names", line)
         if len(self._stack) + node.depth > MAX_DEPTH:
             raise TextProblem(f"aliases nest deeper than {MAX_DEPTH} levels", line)
         return node
@@ -174,7 +181,7 @@ class _Composer:
                 _refuse("'<<' merges mappings only", line)
         elif key in mapping:
             self.problems.append(
-                TextProblem(f"the key '{key}' is given twice, first on line {mapping[key].line}", line)
+                TextProblem(f"the key '{key[:80]}' is given twice, first on line {mapping[key].line}", line)
             )
         else:
             mapping[key] = Entry(line, node)
@@ -200,7 +207,7 @@ def _scalar(event: Any, line: int) -> Any:
         return value
     wanted = {"int": int, "float": (int, float), "bool": bool, "null": type(None)}[tag]
     if not isinstance(value, wanted):  # type: ignore[arg-type]
-        raise TextProblem(f"'{event.value}' is not a !!{tag}", line)
+        raise TextProblem(f"'{event.value[:80]}' is not a !!{tag}", line)
     return value
 
 
@@ -213,5 +220,5 @@ def _check_tag(event: Any, line: int, *allowed: str) -> str | None:
         return "str" if "str" in allowed else None
     name = tag.rpartition(":")[2].rpartition("!")[2]
     if name not in allowed or not (tag.startswith("!!") or tag.startswith("tag:yaml.org,2002:")):
-        raise TextProblem(f"the tag {tag} is not allowed", line)
+        raise TextProblem(f"the tag {tag[:80]} is not allowed", line)
     return name
