@@ -51,6 +51,10 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
     artifacts = [Artifact(path=program, platform=platform)]
     for path in plan.generated:
         made = context.source_root / path
+        if outputs.snapshot(context.source_root, (path,)).keys() == {entry} and launcher.is_native(
+            context.source_root / entry
+        ):
+            continue  # the program itself was copied
         if made.is_dir():
             artifacts.append(Artifact(path=path, kind="tree", platform=platform))
         elif made.is_file() and path not in details["build_info"]:

@@ -66,7 +66,7 @@ def script(name: str, launch: Launch) -> str:
     options += [f' {option} "$root/"{shlex.quote(path)}' for option, path in launch.preload]
     return _TEMPLATE.format(
         # A name ends up in a comment and in messages: nothing of it may be read as shell.
-        title=re.sub(r"[^\w./@-]", "_", f"{name} ({launch.entry})".replace(" (", " - ").rstrip(")")),
+        title=re.sub(r"[^\w./@-]", "_", launch.entry),
         shown=re.sub(r"[^\w.@-]", "_", name),
         entry=shlex.quote(launch.entry),
         runtime=shlex.quote(launch.runtime),

@@ -23,7 +23,7 @@ from flowctl_lang_node.manifest import (
     yaml_list,
 )
 from flowctl_lang_node.targets import Target, choose_package, find_target, loader_of
-from flowctl_lang_node.toolchain import install_hint, manager_requirement, node_requirement
+from flowctl_lang_node.toolchain import environment_of, install_hint, manager_requirement, node_requirement
 from flowctl_lang_node.tsconfig import TYPESCRIPT, Compiler, read_compiler
 
 OUTPUT_FOLDERS = frozenset({"dist", "build", "out", "lib", "esm", "cjs", ".output"})
@@ -68,6 +68,7 @@ def plan(source: SourceTree, request: PlanRequest) -> Plan:
         entry_points=(EntryPoint(name=request.name, path=target.files[0]),),
         inputs=_inputs(source, workspace, package, manager, (*generated, *build_info), installs),
         toolchain=_toolchain(manager, node, runtime, package),
+        environment=environment_of(manager),
         passthrough=("NODE_ENV", "NODE_OPTIONS"),
         fetched=_fetched(manager, package) if installs else (),
         generated=tuple(dict.fromkeys((*generated, *build_info))),

@@ -48,7 +48,7 @@ def read(output: str) -> Counts | None:
     """Counts in a test run's output, None when no known tool's summary is in it."""
     text = plain(output)
     total: Counts | None = None
-    for reader in (_node_test, _jest, _vitest, _mocha, _ava, _bun, _uvu):
+    for reader in (_node_test, _jest, _vitest, _mocha, _ava, _bun, _uvu, _line_reporter):
         counts = reader(text)
         if counts is None:
             continue
@@ -212,3 +212,18 @@ def _uvu(text: str) -> Counts | None:
     names = re.findall(r"^ +FAIL +(.+)$", text, re.MULTILINE)
     cases = [TestCase(name=name, outcome="failed") for name in names]
     return Counts("uvu", passed=passed, failed=total - passed, skipped=skipped, cases=cases)
+
+
+def _line_reporter(text: str) -> Counts | None:
+    """The line reporter for node:test that borp brings."""
+    counts: Counts | None = None
+    for match in re.finditer(r"^Passed: (\d+)\nFailed: (\d+)\nTotal: (\d+)$", text, re.MULTILINE):
+        passed, failed, total = (int(number) for number in match.groups())
+        counts = counts or Counts("node --test")
+        counts.passed += passed
+        counts.failed += failed
+        counts.skipped += max(total - passed - failed, 0)
+    if counts is not None:
+        names = re.findall(r"^failed: (.+?)(?: \([\d.]+ m?s\))?$", text, re.MULTILINE)
+        counts.cases = [TestCase(name=name, outcome="failed") for name in dict.fromkeys(names)]
+    return counts

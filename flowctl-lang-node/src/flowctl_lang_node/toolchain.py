@@ -25,16 +25,16 @@ STRIPS_TYPES = (22, 18, 0)
 """First long-term version that runs TypeScript files as they are."""
 
 _QUIET = {
-    "npm_config_update_notifier": "false",
-    "npm_config_fund": "false",
-    "npm_config_audit": "false",
-    "NO_UPDATE_NOTIFIER": "1",
-    "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
-    "COREPACK_ENABLE_PROJECT_SPEC": "0",
-    "YARN_ENABLE_TELEMETRY": "0",
-    # pnpm would otherwise download the version in packageManager in the middle of a build.
-    "npm_config_manage_package_manager_versions": "false",
+    "npm": {"npm_config_update_notifier": "false"},
+    # pnpm and corepack's shims would otherwise download the exact version in packageManager whenever they are called.
+    "pnpm": {"npm_config_manage_package_manager_versions": "false", "COREPACK_ENABLE_PROJECT_SPEC": "0"},
+    "yarn": {"YARN_ENABLE_TELEMETRY": "0", "COREPACK_ENABLE_PROJECT_SPEC": "0"},
 }
+
+
+def environment_of(manager: Manager) -> dict[str, str]:
+    """Variables that keep a package manager from notices, telemetry and downloads of itself."""
+    return {"NO_UPDATE_NOTIFIER": "1", **_QUIET.get(manager.name, {})}
 
 
 def node_requirement(declared: tuple[str, str] | None, *, typescript: bool, optional: bool = False) -> ToolRequirement:
@@ -187,9 +187,9 @@ class Tooling:
         return self.context.run(argv, cwd=cwd, environment=self.environment(), network=network, on_line=on_line)
 
     def environment(self) -> Mapping[str, str]:
-        """Variables for every command: PATH with the chosen tools, no telemetry, no update notices."""
+        """Variables for every command: PATH with the chosen tools first."""
         path = self.context.environment.get("PATH", os.defpath)
-        return {**_QUIET, "PATH": f"{self._shims()}{os.pathsep}{path}"}
+        return {"PATH": f"{self._shims()}{os.pathsep}{path}"}
 
     def _shims(self) -> Path:
         """A folder with the chosen `node`, `npm` and manager under their own names, for scripts that call them."""
@@ -204,8 +204,11 @@ class Tooling:
         if self.manager != "npm":
             scripts[self.manager] = self.argv()
         folder.mkdir(parents=True, exist_ok=True)
+        # pnpm takes npm_config_* away from the scripts that it runs; a script that calls it again needs them.
+        exports = "".join(f"export {name}={value}\n" for name, value in _QUIET.get(self.manager, {}).items())
         for name, argv in scripts.items():
-            text = f'#!/bin/sh\nexec {shlex.join(argv)} "$@"\n'
+            own = exports if name == self.manager else ""
+            text = f'#!/bin/sh\n{own}exec {shlex.join(argv)} "$@"\n'
             target = folder / name
             if target.is_symlink() or not target.is_file() or target.read_text(encoding="utf-8") != text:
                 atomic.write_text(target, text, mode=0o755)
