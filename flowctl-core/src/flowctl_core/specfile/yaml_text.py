@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 from flowctl_core.specfile.limits import MAX_ALIASES, MAX_DEPTH, MAX_NODES
 from flowctl_core.specfile.node import Entry, Node, plain_scalar
 
-
 _LONG_TAG = re.compile(r"(?:^|[\s\[{,:-])!\S{4096}")
 """Scanning a tag takes time that grows with the square of its length."""
 
