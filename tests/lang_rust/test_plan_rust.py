@@ -224,7 +224,10 @@ def test_a_configured_linker_makes_cc_optional(tree: Callable[..., SourceTree]) 
 def test_a_pinned_channel_is_noted(
     path: str, text: str, channel: list[str] | None, tree: Callable[..., SourceTree]
 ) -> None:
-    assert plan_of(tree(ONE | {path: text}), "app").details["channel"] == channel
+    plan = plan_of(tree(ONE | {path: text}), "app")
+    assert plan.details["channel"] == channel
+    expected = f"rustup toolchain install {channel[0]}" if channel else "https://rustup.rs"
+    assert expected in plan.toolchain[0].install_hint
 
 
 def test_dependencies_outside_the_tree_are_warned_of(tree: Callable[..., SourceTree]) -> None:

@@ -55,7 +55,12 @@ def make_plan(source: SourceTree, request: PlanRequest) -> Plan:
         root=project.folder,
         entry_points=_entry_points(choice, platform or host),
         inputs=_inputs(source, project),
-        toolchain=requirements(minimum=minimum, declared_in=declared_in, own_linker=_sets_linker(settings)),
+        toolchain=requirements(
+            minimum=minimum,
+            declared_in=declared_in,
+            channel=channel[0] if channel else None,
+            own_linker=_sets_linker(settings),
+        ),
         environment={**ENVIRONMENT, **_declared_environment(source)},
         passthrough=PASSTHROUGH,
         settings=request.settings,

@@ -44,17 +44,19 @@ PASSTHROUGH = (
 
 
 def requirements(
-    *, minimum: str = "", declared_in: str | None = None, own_linker: bool = False
+    *, minimum: str = "", declared_in: str | None = None, channel: str | None = None, own_linker: bool = False
 ) -> tuple[ToolRequirement, ...]:
     """cargo, rustc and a C linker. No Python wheel carries a Rust toolchain, so nothing is bundled.
 
-    `own_linker`: the source configures a linker, so `cc` is not insisted on.
+    `channel`: what a rust-toolchain file pins. `own_linker`: the source configures a linker, so `cc` is not
+    insisted on.
     """
     version = f">={minimum}" if minimum else ""
     declared_in = declared_in if minimum else None
+    hint = f"rustup toolchain install {channel}" if channel else INSTALL_HINT
     return (
         *(
-            ToolRequirement(name=name, version=version, declared_in=declared_in, install_hint=INSTALL_HINT)
+            ToolRequirement(name=name, version=version, declared_in=declared_in, install_hint=hint)
             for name in ("cargo", "rustc")
         ),
         ToolRequirement(name="cc", install_hint=LINKER_HINT, optional=own_linker),
