@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "docs", "tests"]
@@ -41,9 +42,18 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, format, and who imports whom."""
-    python(session, "-m", "ruff", "check", ".")
-    python(session, "-m", "ruff", "format", "--check", ".")
-    session.run(str(BIN / "lint-imports"), "--no-logo", external=True)
+    failed = []
+    for argv in (
+        [sys.executable, "-m", "ruff", "check", "."],
+        [sys.executable, "-m", "ruff", "format", "--check", "."],
+        [str(BIN / "lint-imports"), "--no-logo"],
+    ):
+        try:
+            session.run(*argv, external=True)
+        except CommandFailed:  # the others have something to say too
+            failed.append(" ".join(argv[1:]) or argv[0])
+    if failed:
+        session.error(f"failed: {'; '.join(failed)}")
 
 
 @nox.session

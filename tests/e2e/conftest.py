@@ -67,9 +67,7 @@ def flowctl(tmp_path_factory: pytest.TempPathFactory) -> Flowctl:
     home = tmp_path_factory.mktemp("home")
     kept = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "GOPROXY", "GOFLAGS", "GOCACHE", "GOMODCACHE")
     prefixes = ("PIP_", "UV_", "npm_config_", "NPM_CONFIG_", "CARGO_", "RUSTUP_")
-    environment = {
-        name: value for name, value in os.environ.items() if name in kept or name.startswith(prefixes)
-    }
+    environment = {name: value for name, value in os.environ.items() if name in kept or name.startswith(prefixes)}
     environment.update(HOME=str(home), FLOWCTL_CACHE_DIR=str(home / "cache"))
     for name, folder in (("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup"), ("GOPATH", "go")):
         environment.setdefault(name, str(Path.home() / folder))  # toolchains and their downloads are shared

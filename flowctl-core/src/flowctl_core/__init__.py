@@ -5,9 +5,10 @@ Everything here is loaded on first use, so that the command's quick paths import
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing itself would cost the no-op path several milliseconds
 if TYPE_CHECKING:
+    from typing import Any
+
     from flowctl_core import errors, models
     from flowctl_core.hookspecs import CONTRACT_VERSION, hookimpl
 

@@ -6,11 +6,14 @@ Two answers need almost no imports: the version, and a build that has nothing to
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    # pydantic would read the metadata of every installed distribution to look for plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     arguments = sys.argv[1:]
     if arguments == ["--version"]:
         from flowctl_core import __version__

@@ -17,6 +17,7 @@ from time import perf_counter
 
 STAMP = ".flowctl/stamp.json"
 VERSION = 1
+_IRRELEVANT = ("_", "OLDPWD", "PWD", "SHLVL", "PYDANTIC_DISABLE_PLUGINS")
 _FORMS = {(): "table", ("-o", "json"): "json", ("--output", "json"): "json", ("--output=json",): "json"}
 
 
@@ -45,9 +46,7 @@ def fingerprint(path: str) -> list[int] | None:
 
 def relevant_environment() -> str:
     """Every variable in one text: any change, of whichever variable, takes the full path once."""
-    return "\0".join(
-        f"{name}={value}" for name, value in sorted(os.environ.items()) if name not in ("_", "OLDPWD", "SHLVL", "PWD")
-    )
+    return "\0".join(f"{name}={value}" for name, value in sorted(os.environ.items()) if name not in _IRRELEVANT)
 
 
 def environment_digest() -> str:

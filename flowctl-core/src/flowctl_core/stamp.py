@@ -23,9 +23,10 @@ def write_stamp(job: Job, report: BuildReport) -> None:
     """Write the stamp of a build that has just succeeded; a fault here only makes the next build slower.
 
     Nothing is written where the answer could depend on more than the stamp holds: another folder than the current
-    one, or an input as young as the digest itself.
+    one, a toolchain that is missing, a broken plugin that each build warns about.
     """
-    if str(job.root) != os.getcwd() or job.missing_tools is not None:  # noqa: PTH109
+    elsewhere = str(job.root) != os.getcwd()  # noqa: PTH109
+    if elsewhere or job.missing_tools is not None or job.engine.plugins.manager.problems:
         return
     paths = dict(_inputs(job))
     paths.update((path, noop.fingerprint(path)) for path in _others(job) if path not in paths)

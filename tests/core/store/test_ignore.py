@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from flowctl_core.store.ignore import is_ignored, read_rules
 
 SEED = int(os.environ.get("FLOWCTL_FUZZ_SEED", "20260801"))

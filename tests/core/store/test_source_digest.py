@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from flowctl_core.errors import SourceError
 from flowctl_core.models import Inputs
 from flowctl_core.store import stat_index
@@ -373,7 +374,7 @@ def as_nobody(code: str) -> str:
     """Run Python code as a user without rights (the tests may run as root)."""
     drop = "import os\nif os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
     load = "from flowctl_core.store import rehash\nfrom flowctl_core.errors import FlowctlError\n"
-    head = "from pathlib import Path\nfrom flowctl_core.models import Inputs\nfrom flowctl_core.store.source_digest import digest_source\n"  # noqa: E501
+    head = "from pathlib import Path\nfrom flowctl_core.models import Inputs\nfrom flowctl_core.store.source_digest import digest_source\n"
     done = subprocess.run(
         [sys.executable, "-c", head + load + drop + code], capture_output=True, text=True, check=False
     )
