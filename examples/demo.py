@@ -1,0 +1,159 @@
+"""Builds and tests the example components with flowctl, runs each shortly, and shows what came of it.
+
+    ./dev demo              # all of examples/
+    ./dev demo rust-processor
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+EXAMPLES = Path(__file__).parent
+FLOWCTL = str(Path(sys.executable).with_name("flowctl"))
+RUN_S = 10.0
+"""Seconds after which a program that runs on and on (a source) has shown enough."""
+
+LINES = 4
+"""Lines of output shown."""
+
+ARGUMENTS = {
+    "transfer-window": ["--window", "10", "--emit", "totals"],
+    "event-archive": ["--sum-field", "amount"],
+}
+"""What a program is started with; the others need nothing."""
+
+TRANSFERS = "".join(
+    json.dumps({"type": "transfer", "ledger": 100 + n, "asset": "USDC", "from": "A", "to": "B", "amount": amount}) + "\n"
+    for n, amount in enumerate(("10.5", "4.5", "0.0000001", "7"))
+)
+"""What processors and sinks read."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One row of the closing table."""
+
+    folder: str
+    language: str = "?"
+    build: str = "failed"
+    tests: str = "not run"
+    program: str = "not run"
+
+    @property
+    def ok(self) -> bool:
+        """True when all three went well."""
+        return self.build != "failed" and self.tests.endswith("passed") and self.program.startswith("ran")
+
+
+def say(text: str = "") -> None:
+    """Print at once, also into a pipe."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def flowctl(folder: Path, *arguments: str) -> tuple[int, dict[str, object]]:
+    """Run flowctl in a folder with `-o json`; its progress is shown, its answer returned."""
+    say(f"\n$ cd examples/{folder.name} && flowctl {' '.join(arguments)}")
+    done = subprocess.run(
+        [FLOWCTL, *arguments, "-o", "json"], cwd=folder, stdout=subprocess.PIPE, text=True, check=False
+    )
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        say(done.stdout)
+        answer = {}
+    return done.returncode, answer if isinstance(answer, dict) else {}
+
+
+def show(folder: Path) -> Result:
+    """Build, test, run one component."""
+    spec = YAML(typ="safe", pure=True).load(folder / "component.yaml")
+    code, report = flowctl(folder, "component", "build")
+    if code:
+        return Result(folder.name)
+    language, name = str(report.get("language")), str(report.get("component"))
+    build = f"{report.get('cache')}, {float(str(report.get('duration_s', 0))):.2f} s"
+    say(f"{name}: {build}")
+    code, answer = flowctl(folder, "component", "test")
+    tests = count(answer, code)
+    say(tests)
+    program = run_program(folder, name, str((spec.get("spec") or {}).get("type", "")))
+    return Result(folder.name, language, build, tests, program)
+
+
+def count(answer: dict[str, object], code: int) -> str:
+    """The tests in words: `12 passed`."""
+    report = answer.get("tests", answer)
+    counts = report if isinstance(report, dict) else {}
+    words = [f"{counts[key]} {key}" for key in ("failed", "errors", "skipped", "passed") if counts.get(key)]
+    return ", ".join(words) or f"exit code {code}" if code or words else "passed"
+
+
+def run_program(folder: Path, name: str, kind: str) -> str:
+    """Start `./name`; sources until they have shown some lines, the others on the sample transfers."""
+    program = folder / name if (folder / name).exists() else folder / ".flowctl" / "bin" / name
+    argv = [str(program), *ARGUMENTS.get(name, [])]
+    say(f"\n$ ./{name} {' '.join(argv[1:])}{'' if kind == 'source' else ' < transfers.ndjson'}")
+    process = subprocess.Popen(argv, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stopped = threading.Event()
+
+    def stop() -> None:
+        stopped.set()
+        process.terminate()
+
+    timer = threading.Timer(RUN_S, stop)
+    timer.start()
+    try:
+        if kind != "source":
+            process.stdin.write(TRANSFERS)
+        process.stdin.close()
+    except BrokenPipeError:
+        pass  # it ended without reading; its exit code tells why
+    shown = 0
+    for line in process.stdout:
+        if shown < LINES:
+            say("  " + line.rstrip()[: max(shutil.get_terminal_size().columns, 100)])
+        shown += 1
+        if kind == "source" and shown == LINES:
+            stop()
+    code = process.wait()
+    timer.cancel()
+    # A source is stopped once it has shown enough; everything else must end by itself and say something.
+    good = shown > 0 and (code == 0 or (kind == "source" and stopped.is_set()))
+    return f"ran, {shown} line{'' if shown == 1 else 's'}" if good else f"exit code {code}, {shown} lines"
+
+
+def main() -> int:
+    """Show the examples named on the command line, or all; 1 when something failed."""
+    folders = sorted(file.parent for file in EXAMPLES.glob("*/component.yaml"))
+    wanted = sys.argv[1:]
+    unknown = set(wanted) - {folder.name for folder in folders}
+    if unknown:
+        say(f"no example {', '.join(sorted(unknown))}; there are {', '.join(folder.name for folder in folders)}")
+        return 2
+    os.environ.pop("FLOWCTL_CONFIG", None)
+    results = [show(folder) for folder in folders if not wanted or folder.name in wanted]
+    rows = [("component", "language", "build", "tests", "program")]
+    rows += [(r.folder, r.language, r.build, r.tests, r.program) for r in results]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    say()
+    for row in rows:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    failed = [result.folder for result in results if not result.ok]
+    say(f"\n{len(results) - len(failed)} of {len(results)} components built, tested and run")
+    return 1 if failed or not results else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
