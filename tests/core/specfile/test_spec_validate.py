@@ -182,7 +182,7 @@ def test_platforms_modes_and_quantities(validate):
             "rust",
             "my-bin",
             [],
-            "w 9: spec.languages[0].main: there is no file or folder 'my-bin'; it must be the name of a program in the build",
+            "w 9: spec.languages[0].main: there is no file or folder 'my-bin', and no manifest names a program so",
         ),
     ],
 )
@@ -200,14 +200,25 @@ def test_entry_point_behind_a_link_out_of_the_tree(validate, tmp_path):
 
 
 def test_declared_binary(validate):
+    def artifact(path):
+        return Artifact(path=path, platform=Platform("linux/amd64"))
+
     body = SOURCE + "  build:\n    native:\n      command: [make]\n      binary: out/prog\n"
     assert validate(body) == []
-    assert validate(body, artifacts=()) == ["e 11: spec.build.native.binary: 'out/prog' was not made by the build"]
-    artifact = Artifact(path=".flowctl/bin/prog", platform=Platform("linux/amd64"))
-    assert validate(body, artifacts=(artifact,)) == []
-    assert validate(body, files=["out/prog"], artifacts=()) == []
+    assert validate(body, artifacts=()) == []  # not built yet
+    other = (artifact(".flowctl/bin/other"),)
+    assert validate(body, artifacts=other) == ["e 11: spec.build.native.binary: 'out/prog' was not made by the build"]
+    assert validate(body, artifacts=(artifact(".flowctl/bin/prog"),)) == []
+    assert validate(body, artifacts=(artifact(".flowctl/bin/x"),)) == []  # named after the component
+    assert validate(body, files=["out/prog"], artifacts=other) == []
     outside = "e 11: spec.build.native.binary: '../prog' leads outside the component's folder"
     assert validate(body.replace("out/prog", "../prog")) == [outside]
+
+
+def test_entry_point_that_a_manifest_names(validate, tmp_path):
+    (tmp_path / "crates").mkdir()
+    (tmp_path / "crates/Cargo.toml").write_text('[[bin]]\nname = "my-bin"\n')
+    assert validate(SOURCE + "  languages: [{name: rust, main: my-bin}]\n") == []
 
 
 TRAP = SOURCE + "  languages:\n    - name: go\n      build:\n        native:\n          command: {}\n"

@@ -12,6 +12,7 @@ from typing import Any
 from flowctl_core.models.artifact import Artifact
 from flowctl_core.models.component import ComponentSpec, LanguageSpec, NativeBuild
 from flowctl_core.specfile.check_config import RuleProblem
+from flowctl_core.specfile.limits import MAX_BYTES
 from flowctl_core.specfile.problems import Path
 
 _PYTHON_OBJECT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*(:[A-Za-z_][\w.]*)?")
@@ -68,19 +69,33 @@ def _main(root: FilePath, path: Path, language: LanguageSpec) -> Iterator[RulePr
     elif not _exists(root, main) and not (language.name == "python" and _python_object_exists(root, main)):
         if "/" in main or PurePosixPath(main).suffix:
             yield "error", (path, f"there is no '{main}' in the component's folder")
-        else:
-            yield (
-                "warning",
-                (path, f"there is no file or folder '{main}'; it must be the name of a program in the build"),
-            )
+        elif not any(main in _text(file) for file in _manifests(root)):
+            message = f"there is no file or folder '{main}', and no manifest names a program so"
+            yield "warning", (path, message)
+
+
+def _manifests(root: FilePath) -> Iterator[FilePath]:
+    """Files that name programs: at the root, and in the members of a workspace."""
+    for name in ("Cargo.toml", "pyproject.toml", "package.json", "setup.cfg", "setup.py"):
+        for depth in ("", "*/", "*/*/"):
+            yield from root.glob(depth + name)
+
+
+def _text(file: FilePath) -> str:
+    try:
+        return file.read_text(errors="replace") if file.is_file() and file.stat().st_size <= MAX_BYTES else ""
+    except OSError:
+        return ""
 
 
 def _python_object_exists(root: FilePath, main: str) -> bool:
-    """`package.module:function`, at the top or below src/."""
+    """`package.module:function`, at the top or below src/ or python/."""
     if not _PYTHON_OBJECT.fullmatch(main):
         return False
     module = main.partition(":")[0].replace(".", "/")
-    places = [f"{base}{module}{end}" for base in ("", "src/") for end in (".py", "/__init__.py", "/__main__.py")]
+    places = [
+        f"{base}{module}{end}" for base in ("", "src/", "python/") for end in (".py", "/__init__.py", "/__main__.py")
+    ]
     return any(_exists(root, place) for place in places)
 
 
@@ -91,8 +106,8 @@ def _native(
     if native.binary is not None and not _inside(native.binary):
         yield "error", ((*path, field), f"'{native.binary}' leads outside the component's folder")
     elif native.binary is not None and artifacts is not None:
-        name = PurePosixPath(native.binary).name
-        built = any(PurePosixPath(artifact.path).name == name for artifact in artifacts)
+        names = {PurePosixPath(native.binary).name, spec.name}  # core names the program after the component
+        built = any(PurePosixPath(artifact.path).name in names for artifact in artifacts)
         if not built and not _exists(root, native.binary):
             yield "error", ((*path, field), f"'{native.binary}' was not made by the build")
     command = "build_command" if path[-1] == "native_build" else "command" if native.command else "commands"

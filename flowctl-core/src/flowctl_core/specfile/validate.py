@@ -19,11 +19,11 @@ def validate_component(
 ) -> list[Finding]:
     """All findings about a component: the warnings of loading, the spec itself, its tree, its metadata.json.
 
-    With `artifacts` (what a build made) the declared binary must be among them or in the tree; without, only its
-    path is checked. In order of file and line. Raises SpecError when metadata.json cannot be read at all.
+    With `artifacts` (what a build made) the declared binary must be among them or in the tree; with none, only
+    its path is checked. In order of file and line. Raises SpecError when metadata.json cannot be read at all.
     """
     findings = list(loaded.warnings)
-    problems = [*check_interface(loaded.spec), *check_tree(source_root, loaded.spec, artifacts)]
+    problems = [*check_interface(loaded.spec), *check_tree(source_root, loaded.spec, artifacts or None)]
     findings += [loaded.finding(severity, path, message) for severity, (path, message) in problems]
     findings += check_metadata(source_root, loaded)
     errors = {(finding.file, finding.field) for finding in findings if finding.severity == "error"}
