@@ -64,7 +64,7 @@ class ChildCaller(CallerBase):
         """
         expected = signature(hook)
         check_arguments(expected, arguments)
-        record = self.manager.builder(builder)
+        record = self.manager.provider(builder)
         if hook not in record.hooks:
             return HOOK_MISSING
         request = Request(

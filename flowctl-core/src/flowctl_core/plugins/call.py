@@ -90,7 +90,7 @@ class HookCaller(Protocol):
         ...
 
     def call(self, builder: str, hook: str, **arguments: Any) -> Any:
-        """Call one hook of one builder, with all wrappers around it.
+        """Call one hook of one builder (or signer), with all wrappers around it.
 
         Answers with the model that the contract names, None when the builder answered None, or HOOK_MISSING
         when it does not implement the hook. A FlowctlError of the plugin passes unchanged. Raises PluginError
@@ -216,7 +216,7 @@ class InProcessCaller(CallerBase):
         """See HookCaller."""
         expected = signature(hook)
         check_arguments(expected, arguments)
-        record = self.manager.builder(builder)
+        record = self.manager.provider(builder)
         if hook not in record.hooks:
             return HOOK_MISSING
         caller = self.manager.implementations(builder, hook)

@@ -14,7 +14,7 @@ from flowctl_core import hookspecs
 from flowctl_core.errors import PluginError
 from flowctl_core.plugins.checks import PROJECT, inspect_plugin
 from flowctl_core.plugins.discovery import PluginReference, find_distribution, installed_plugins
-from flowctl_core.plugins.identity import PluginRecord
+from flowctl_core.plugins.identity import Kind, PluginRecord
 
 
 def load_plugins(
@@ -69,21 +69,28 @@ class PluginManager:
 
     def builder(self, name: str) -> PluginRecord:
         """The record of an active builder; PluginError, with the reason, when there is none of that name."""
+        return self._active(name, ("builder",))
+
+    def provider(self, name: str) -> PluginRecord:
+        """The record of an active builder or signer: what one hook can be called on."""
+        return self._active(name, ("builder", "signer"))
+
+    def _active(self, name: str, kinds: tuple[Kind, ...]) -> PluginRecord:
         named = [record for record in self._records if record.name == name]
         for record in named:
-            if record.state == "active" and record.kind == "builder":
+            if record.state == "active" and record.kind in kinds:
                 return record
         if named:
             problems = "; ".join(f"{r.distribution}: {r.problem or f'it is a {r.kind}'}" for r in named)
-            raise PluginError(f"builder {name} cannot be used: {problems}", hint="See `flowctl plugin list`.")
+            raise PluginError(f"{kinds[0]} {name} cannot be used: {problems}", hint="See `flowctl plugin list`.")
         known = ", ".join(record.name for record in self.builders) or "none"
-        raise PluginError(f"there is no builder {name}; installed builders: {known}")
+        raise PluginError(f"there is no {kinds[0]} {name}; installed builders: {known}")
 
-    def implementations(self, builder: str, hook: str) -> pluggy.HookCaller:
-        """Caller of a hook on exactly one builder and on all wrappers."""
-        record = self.builder(builder)
+    def implementations(self, name: str, hook: str) -> pluggy.HookCaller:
+        """Caller of a hook on exactly one builder or signer, and on all wrappers."""
+        record = self.provider(name)
         kept = {record.name, *(wrapper.name for wrapper in self.wrappers)}
-        others = [plugin for name, plugin in self._objects.items() if name not in kept]
+        others = [plugin for other, plugin in self._objects.items() if other not in kept]
         return self._pluggy.subset_hook_caller(hook, others)
 
     def add(self, own: Sequence[PluginReference], found: Sequence[PluginReference]) -> None:
