@@ -8,7 +8,6 @@ from typing import Any
 
 from flowctl_core.errors import BuildError, DependenciesMissingError
 from flowctl_core.models import Artifact, BuildContext, BuildResult, Plan, Platform
-
 from flowctl_lang_node import atomic, launcher, outputs, semver
 from flowctl_lang_node.install import fetch_digest, is_fetched
 from flowctl_lang_node.manifest import joined

@@ -7,7 +7,6 @@ from pathlib import PurePosixPath
 
 from flowctl_core.errors import PlanError, SourceError
 from flowctl_core.models import Detection, Evidence, SourceTree
-
 from flowctl_lang_node.manifest import LOCKFILES, Package, joined, read_workspace
 from flowctl_lang_node.targets import CONVENTIONAL, JAVASCRIPT, declares_program, find_target
 from flowctl_lang_node.tsconfig import TYPESCRIPT, read_compiler

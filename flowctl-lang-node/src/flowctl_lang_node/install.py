@@ -9,7 +9,6 @@ from typing import Any
 
 from flowctl_core.errors import FetchError
 from flowctl_core.models import BuildContext, CompletedCommand, FetchReport, Plan
-
 from flowctl_lang_node import atomic
 from flowctl_lang_node.toolchain import Tooling
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from flowctl_core.errors import ToolchainError
 from flowctl_core.models import BuildContext, CleanReport, Plan
-
 from flowctl_lang_node import atomic
 
 RECORD = "made.json"

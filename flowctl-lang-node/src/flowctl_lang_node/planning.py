@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 from pathlib import PurePosixPath
 
 import pathspec
-from flowctl_core.errors import PlanError
-from flowctl_core.models import EntryPoint, Inputs, Plan, PlanRequest, SourceTree, ToolRequirement
 from pydantic import JsonValue
 
+from flowctl_core.errors import PlanError
+from flowctl_core.models import EntryPoint, Inputs, Plan, PlanRequest, SourceTree, ToolRequirement
 from flowctl_lang_node.detect import LANGUAGE, NAMES
 from flowctl_lang_node.manifest import (
     Manager,

@@ -15,7 +15,6 @@ from flowctl_core.models import (
     TestReport,
     ToolRequirement,
 )
-
 from flowctl_lang_node.detect import LANGUAGE, detect
 
 

@@ -7,12 +7,13 @@ all blocks are added up. A tool that is not known leaves only its exit code.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 
 from flowctl_core.models import Outcome, TestCase
+from flowctl_lang_node import nodetest
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
-_DIRECTIVE = re.compile(r"(?<!\\)#\s*(skip|todo)\b", re.IGNORECASE)
 
 
 @dataclass
@@ -80,45 +81,18 @@ def _node_test(text: str) -> Counts | None:
     counts = _summed(text, pattern, "node --test")
     if counts is None:
         return None
-    counts.cases = _tap_failures(text) or _spec_failures(text)
+    for cases in (nodetest.tap_cases(text), nodetest.spec_cases(text)):
+        tally = Counter(case.outcome for case in cases)
+        if (counts.passed, counts.failed, counts.skipped, counts.errors) == (
+            tally["passed"],
+            tally["failed"],
+            tally["skipped"],
+            tally["error"],
+        ):
+            counts.cases = cases
+            break
+        counts.cases = counts.cases or [case for case in cases if case.outcome in ("failed", "error")]
     return counts
-
-
-def _tap_failures(text: str) -> list[TestCase]:
-    cases: list[TestCase] = []
-    lines = text.split("\n")
-    for index, line in enumerate(lines):
-        match = re.match(r"(\s*)not ok \d+(?: - (.*))?$", line)
-        if match is None or _DIRECTIVE.search(match[2] or ""):
-            continue
-        detail = _indented(lines, index + 1, match[1] + "  ")
-        joined = "\n".join(detail)
-        if re.search(r"^\s*type: 'suite'", joined, re.MULTILINE) or "subtestsFailed" in joined:
-            continue  # it only failed because of a test inside, which has its own line
-        cases.append(TestCase(name=_unescaped(match[2] or ""), outcome="failed", output=joined))
-    return cases
-
-
-def _indented(lines: list[str], start: int, indent: str) -> list[str]:
-    block = []
-    for line in lines[start:]:
-        if line.strip() and not line.startswith(indent):
-            break
-        block.append(line)
-        if line.strip() == "...":
-            break
-    return block
-
-
-def _unescaped(name: str) -> str:
-    return re.sub(r"\\([#\\])", r"\1", name).strip()
-
-
-def _spec_failures(text: str) -> list[TestCase]:
-    section = text.partition("failing tests:")[2]
-    names = re.split(r"^✖ (.+?)(?: \([\d.]+m?s\))?$", section, flags=re.MULTILINE)
-    pairs = zip(names[1::2], names[2::2], strict=False)
-    return [TestCase(name=name, outcome="failed", output=body.strip("\n")) for name, body in pairs]
 
 
 def _jest(text: str) -> Counts | None:

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 from flowctl_core.models import BuildContext, CompletedCommand, Plan, TestReport
-
 from flowctl_lang_node import reports
 from flowctl_lang_node.toolchain import STRIPS_TYPES, Tooling
 from flowctl_lang_node.tsconfig import TYPESCRIPT

@@ -11,7 +11,6 @@ from typing import Any
 
 from flowctl_core.errors import PlanError
 from flowctl_core.models import SourceTree
-
 from flowctl_lang_node.manifest import Package, Workspace, joined
 from flowctl_lang_node.tsconfig import TYPESCRIPT, Compiler
 

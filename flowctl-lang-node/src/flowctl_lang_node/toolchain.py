@@ -15,7 +15,6 @@ from typing import Any
 
 from flowctl_core.errors import PlanError, ToolchainError
 from flowctl_core.models import BuildContext, CompletedCommand, OnLine, Plan, ToolRequirement
-
 from flowctl_lang_node import atomic, semver
 from flowctl_lang_node.manifest import Manager
 

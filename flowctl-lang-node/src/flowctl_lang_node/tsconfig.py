@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from flowctl_core.models import SourceTree
-
 from flowctl_lang_node.manifest import joined
 
 TYPESCRIPT = (".ts", ".mts", ".cts", ".tsx")
