@@ -57,6 +57,8 @@ class Options:
     platforms: tuple[Platform, ...] = field(default_factory=lambda: (Platform.host(),))
     offline: bool = False
     explain: bool = False
+    ignore_spec: bool = False
+    """True: look at the source as if it had no component.yaml."""
     lock_timeout_s: float = 600.0
 
 

@@ -55,7 +55,7 @@ def read_source(job: Job) -> None:
         raise SourceError(f"{job.root} is not a folder", hint="Name the folder that holds the component's source.")
     component = None
     file = job.root / COMPONENT_FILE
-    if file.is_file() or file.is_symlink():
+    if not job.options.ignore_spec and os.path.lexists(file):
         from flowctl_core.specfile.load import load_component
 
         job.spec = load_component(file)

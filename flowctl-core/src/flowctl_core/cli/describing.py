@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,27 +28,19 @@ def init_component(engine: Engine, options: Options, root: Path, *, name: str | 
         raise UsageError(f"'{kind}' is not a type of component", hint=f"Choose one of {', '.join(KINDS)}.")
     if file.exists() and not force:
         raise UsageError(f"{file} exists already", hint="`flowctl component validate` checks it; --force replaces it.")
-    kept = file.read_bytes() if file.exists() else None
-    if kept is not None:
-        file.unlink()  # detection must see the source, not the file that is being replaced
-    try:
-        job = Job(root, engine, options)
-        plan = run_plan(job)
-        entry = plan.entry_points[0].path if plan.entry_points and plan.entry_points[0].path not in (".", "") else None
-        text = component_yaml(
-            name=name or plan.component,
-            version=plan.version if plan.version != "0.0.0" else "0.1.0",
-            type=kind,
-            language=plan.language,
-            main=entry,
-            platforms=tuple(engine.config.build.remote.platforms),
-            description=f"What {name or plan.component} does, in one sentence",
-        )
-        atomic_write(file, text.encode())
-    except BaseException:
-        if kept is not None:
-            atomic_write(file, kept)
-        raise
+    job = Job(root, engine, replace(options, ignore_spec=True))
+    plan = run_plan(job)
+    entry = plan.entry_points[0].path if plan.entry_points and plan.entry_points[0].path not in (".", "") else None
+    text = component_yaml(
+        name=name or plan.component,
+        version=plan.version if plan.version != "0.0.0" else "0.1.0",
+        type=kind,
+        language=plan.language,
+        main=entry,
+        platforms=tuple(engine.config.build.remote.platforms),
+        description=f"What {name or plan.component} does, in one sentence",
+    )
+    atomic_write(file, text.encode())
     say(f"wrote {file.name}: {plan.language} {kind} {name or plan.component}")
     say("next: fill in the event types and config, then `flowctl component validate`")
 

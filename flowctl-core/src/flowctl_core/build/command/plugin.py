@@ -99,8 +99,8 @@ class CommandBuilder:
 
 
 def _declared_outputs(source: SourceTree) -> tuple[str, ...]:
-    """`build.outputs`: further paths that the command makes and the program needs."""
-    outputs = source.extra("outputs")  # noqa: S610 - not a database query
+    """`build.x-outputs`: further paths that the command makes and the program needs."""
+    outputs = source.extra("x-outputs")  # noqa: S610 - not a database query
     return tuple(str(path) for path in outputs) if isinstance(outputs, list) else ()
 
 

@@ -55,7 +55,7 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
         artifacts.append(Artifact(path=binary, kind="program", platform=Platform.host()))
     for output in _strings(plan.details.get("outputs")):
         if not (root / output).exists():
-            raise BuildError(f"the build command did not make {output}, which component.yaml lists in build.outputs")
+            raise BuildError(f"the build command did not make {output}, which component.yaml lists in build.x-outputs")
         artifacts.append(Artifact(path=output, kind="tree", platform=Platform.host()))
     return BuildResult(artifacts=tuple(artifacts))
 
