@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -50,8 +52,38 @@ def find_tool(name: str) -> str | None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real component files that stands beside the checkout (or where FLOWCTL_SHARED_DATA says)."""
-    folder = Path(os.environ.get("FLOWCTL_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    """The folder of real component files, webhooks and advisories that stands beside some checkouts.
+
+    It is no part of the project, so a fresh clone cannot have it and the test is skipped there, in CI as well; where
+    FLOWCTL_SHARED_DATA names it, it must be there.
+    """
+    named = os.environ.get("FLOWCTL_SHARED_DATA")
+    folder = Path(named or ROOT.parent / "shared" / "data")
     if not folder.is_dir():
-        unavailable(f"{folder} is not there")
+        if named:
+            pytest.fail(f"FLOWCTL_SHARED_DATA={named} is no folder", pytrace=False)
+        pytest.skip(f"{folder} is not there")
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--sweep-report", help="Markdown file to which each sweep's result is added, with commit and date")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Add one line for each sweep to the report."""
+    report = config.getoption("--sweep-report")
+    if not report:
+        return
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=ROOT, capture_output=True, text=True
+    )
+    today = datetime.datetime.now(datetime.UTC).date()
+    with (ROOT / report).open("a") as file:
+        for outcome in ("passed", "failed"):
+            for result in terminalreporter.stats.get(outcome, []):
+                detail = dict(result.user_properties).get("detail", "")
+                name = result.nodeid.rpartition("/")[2]
+                file.write(
+                    f"| {today} | {described.stdout.strip()} | {name} | {detail} | {outcome} in {result.duration:.0f} s |\n"
+                )
