@@ -138,7 +138,10 @@ def init(
     name: Annotated[
         str | None, typer.Option("--name", help="The component's name.", show_default="the folder's")
     ] = None,
-    kind: Annotated[str, typer.Option("--type", help="source, processor or sink.")] = "processor",
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", help="source, processor or sink.", show_default="metadata.json's, or processor"),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing component.yaml.")] = False,
 ) -> None:
     """Write a component.yaml from what was detected."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from flowctl_core.errors import SpecError, UsageError
 
@@ -23,6 +23,9 @@ def component_yaml(
     main: str | None = None,
     platforms: Sequence[str] = ("linux/amd64", "linux/arm64"),
     description: str = "",
+    input_event_types: Sequence[str] = (),
+    output_event_types: Sequence[str] = (),
+    config: Mapping[str, Mapping[str, object]] | None = None,
 ) -> str:
     """Text of a new component.yaml with comments, which loads without a warning.
 
@@ -75,18 +78,13 @@ def component_yaml(
             "",
         ]
     lines += ["  # Event types decide what this component can be wired to.", "  interface:"]
-    lines += ["    inputEventTypes: []    # for example: [stellar.ledger]"] if takes else []
-    lines += ["    outputEventTypes: []   # for example: [token.transfer]"] if gives else []
+    lines += _events("inputEventTypes", input_event_types, "stellar.ledger") if takes else []
+    lines += _events("outputEventTypes", output_event_types, "token.transfer") if gives else []
     lines += [
         "    # communication:",
         "    #   protocol: grpc",
         "    #   port: 50051",
-        "    # config:                # what users can set; handed over as environment variables",
-        "    #   batch_size:",
-        "    #     type: integer",
-        "    #     default: 100",
-        "    #     minimum: 1",
-        "    #     description: Events handled at once",
+        *_config(config or {}),
         "",
         "  # Platforms that a release is built for, as os/arch.",
         "  platforms:",
@@ -97,6 +95,29 @@ def component_yaml(
     if loaded.warnings:
         raise SpecError("\n".join(map(str, loaded.warnings)))
     return text
+
+
+def _events(key: str, types: Sequence[str], example: str) -> list[str]:
+    if not types:
+        return [f"    {key}: []".ljust(27) + f"# for example: [{example}]"]
+    return [f"    {key}:", *(f"      - {_text(name)}" for name in types)]
+
+
+def _config(config: Mapping[str, Mapping[str, object]]) -> list[str]:
+    if not config:
+        return [
+            "    # config:                # what users can set; handed over as environment variables",
+            "    #   batch_size:",
+            "    #     type: integer",
+            "    #     default: 100",
+            "    #     minimum: 1",
+            "    #     description: Events handled at once",
+        ]
+    lines = ["    config:                  # what users can set; handed over as environment variables"]
+    for key, fields in config.items():
+        lines.append(f"      {_text(key)}:")
+        lines += [f"        {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
+    return lines
 
 
 def _text(value: str) -> str:
