@@ -309,6 +309,7 @@ MUTANTS: list[tuple[str, str, Callable[..., Any], str]] = [
         _before(lambda p, c: os.chdir(c.work_dir)),
         "working folder",
     ),
+    ("test_hooks_print_nothing", BUILD, _before(lambda *a: print("building")), "flowctl_build prints"),
     ("test_test_counts_are_right", TEST, _updated(passed=3, skipped=0), "passed=3"),
     ("test_test_counts_are_right", TEST, _counts_lost, "not counted"),
     ("test_test_cases_add_up", TEST, _updated(cases=lambda r, *a: r.cases[1:]), "do not add up"),

@@ -140,6 +140,12 @@ class BuildingRules(Subject):
             assert not step.environment_changes, f"{hook} changes os.environ: {step.environment_changes}"
             assert step.folder_change is None, f"{hook} changes the working folder: {step.folder_change}"
 
+    def test_hooks_print_nothing(self, workshop: Workshop) -> None:
+        """Standard output belongs to the command, which may be writing JSON there: report with `context.progress`."""
+        _ = workshop.tested
+        for hook, step in workshop.built.steps.items():
+            assert not step.printed, f"{hook} prints {step.printed!r}; use context.progress"
+
 
 def _run_programs(subject: Subject, driver: Driver, plan: Plan) -> None:
     programs = driver.programs()

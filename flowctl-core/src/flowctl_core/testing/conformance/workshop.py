@@ -6,9 +6,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ class Step:
     commands: tuple[Command, ...]
     environment_changes: tuple[str, ...]
     folder_change: str | None
+    printed: str
 
 
 @dataclass
@@ -149,7 +151,9 @@ class Workshop:
         assert isinstance(driver.runner, RecordingRunner)
         before = len(driver.runner.commands)
         environment, folder = dict(os.environ), Path.cwd()
-        answer = call()
+        printed = StringIO()
+        with redirect_stdout(printed):
+            answer = call()
         changes = tuple(
             name
             for name in sorted({*environment, *os.environ})
@@ -157,7 +161,7 @@ class Workshop:
             if name != "PYTEST_CURRENT_TEST" and environment.get(name) != os.environ.get(name)
         )
         moved = None if Path.cwd() == folder else f"{folder} → {Path.cwd()}"
-        steps[hook] = Step(answer, tuple(driver.runner.commands[before:]), changes, moved)
+        steps[hook] = Step(answer, tuple(driver.runner.commands[before:]), changes, moved, printed.getvalue())
         return answer
 
 
