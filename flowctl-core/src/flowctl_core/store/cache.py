@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _LOCK_WAIT_S = 10.0
-_FAULTS = (OSError, sqlite3.Error, FlowctlError, ValueError, RecursionError, DamagedIndexError)
+_FAULTS = (OSError, sqlite3.Error, FlowctlError, ValueError, RecursionError, ImportError, DamagedIndexError)
 _USED_PRECISION_S = 60.0
 """A lookup writes `last_used` only when the recorded one is older, so that most lookups write nothing."""
 

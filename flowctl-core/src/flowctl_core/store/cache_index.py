@@ -36,6 +36,7 @@ class CacheIndex:
         self.path = directory / "index"
         if self.path.exists() and not self.path.is_dir():
             raise DamagedIndexError("the index is not a folder")
+        _probe(self.path / "cache.db")
         import diskcache
 
         from flowctl_core.store.json_disk import PlainJSONDisk
@@ -75,6 +76,21 @@ class CacheIndex:
         """Close the database."""
         with suppress(sqlite3.Error):
             self._cache.close()
+
+
+def _probe(database: Path) -> None:
+    """Raise sqlite3.OperationalError when an existing database cannot be written to.
+
+    diskcache itself writes when it opens one, and goes on trying for a minute.
+    """
+    if not database.exists():
+        return
+    connection = sqlite3.connect(database, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+    try:
+        connection.execute("begin immediate")
+        connection.execute("rollback")
+    finally:
+        connection.close()
 
 
 def is_damage(error: BaseException) -> bool:
