@@ -143,6 +143,7 @@ def init(
         typer.Option("--type", help="source, processor or sink.", show_default="metadata.json's, or processor"),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing component.yaml.")] = False,
+    output: Output = None,
 ) -> None:
     """Write a component.yaml from what was detected."""
     from flowctl_core.cli.describing import init_component

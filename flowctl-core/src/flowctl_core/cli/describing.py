@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowctl_core.cli.console import say
+from flowctl_core.cli.console import emit, say
 from flowctl_core.errors import SpecError, UsageError
 from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import Artifact
@@ -50,6 +50,8 @@ def init_component(
         config=_declared_config(known),
     )
     atomic_write(file, text.encode())
+    if emit({"path": str(file), "component": name, "type": kind, "language": plan.language}):
+        return
     say(f"wrote {file.name}: {plan.language} {kind} {name}")
     say("next: fill in the event types and config, then `flowctl component validate`")
 
