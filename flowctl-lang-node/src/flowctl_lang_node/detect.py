@@ -75,7 +75,7 @@ def _by_manifest(source: SourceTree) -> Detection | None:
     best: tuple[float, str, list[Evidence]] | None = None
     others: list[str] = []
     for path in source.walk(depth=3):
-        if PurePosixPath(path).name != "package.json":
+        if PurePosixPath(path).name != "package.json" or not source.exists(path):
             continue
         folder = str(PurePosixPath(path).parent)
         confidence, evidence = _judge(source, folder)
@@ -85,7 +85,7 @@ def _by_manifest(source: SourceTree) -> Detection | None:
             confidence = min(confidence, SERVING)
             evidence.append(Evidence(path=folder, reason="a folder for something beside the program"))
         elif foreign:
-            confidence = min(confidence, SERVING + 0.1)
+            confidence = min(confidence, 0.3)
             evidence.append(Evidence(path=foreign, reason="the folder above is a project of another language"))
         if best is None or confidence > best[0]:
             others += [best[1]] if best else []

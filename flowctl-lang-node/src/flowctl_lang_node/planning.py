@@ -22,7 +22,7 @@ from flowctl_lang_node.manifest import (
     read_workspace,
     yaml_list,
 )
-from flowctl_lang_node.targets import Target, choose_package, find_target, loader_of
+from flowctl_lang_node.targets import Target, choose_package, find_target, how_built, loader_of
 from flowctl_lang_node.toolchain import environment_of, install_hint, manager_requirement, node_requirement
 from flowctl_lang_node.tsconfig import TYPESCRIPT, Compiler, read_compiler
 
@@ -47,7 +47,7 @@ def plan(source: SourceTree, request: PlanRequest) -> Plan:
     siblings = workspace.dependencies_of(package)
     _refuse_foreign_workspace(source, workspace, package)
 
-    how = _how_to_build(package, compiler, target)
+    how = how_built(package, compiler, target.files)
     target = _startable(source, package, target, how)
     runtime = target.runtime or _runtime(package, workspace, target, manager, how)
     generated, build_info = _generated(source, package, compiler, target, how)
@@ -113,16 +113,6 @@ def _refuse_foreign_workspace(source: SourceTree, workspace: Workspace, package:
 
 def _script(package: Package) -> str:
     return "script" if "build" in package.scripts else ""
-
-
-def _how_to_build(package: Package, compiler: Compiler | None, target: Target) -> str:
-    """`script`, `tsc` (the compiler is there and its output is what starts, but no script calls it) or nothing."""
-    if _script(package):
-        return "script"
-    if compiler is None or compiler.no_emit or compiler.out_dir is None:
-        return ""
-    inside = any(file.startswith(compiler.out_dir + "/") for file in target.files)
-    return "tsc" if inside and "typescript" in package.all_dependencies else ""
 
 
 def _startable(source: SourceTree, package: Package, target: Target, how: str) -> Target:
@@ -271,7 +261,7 @@ def _allowed_scripts(source: SourceTree, workspace: Workspace, package: Package)
         names.update(item for item in extra if isinstance(item, str))
     # `name@1.2.3` allows one version; the lockfile pins it anyway.
     bare = {re.sub(r"(?<=.)@.*", "", name) for name in names}
-    return tuple(sorted(name for name in bare if re.fullmatch(r"(@[\w.-]+/)?[\w.-]+", name)))
+    return tuple(sorted(name for name in bare if re.fullmatch(r"(@\w[\w.-]*/)?\w[\w.-]*", name)))
 
 
 def _postinstall(package: Package) -> bool:

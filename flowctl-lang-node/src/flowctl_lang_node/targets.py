@@ -140,7 +140,7 @@ def _declared(source: SourceTree, package: Package, compiler: Compiler | None) -
     ):
         files = _resolved(package, value) if value else ()
         # `npm init` writes main: index.js whether there is one or not; that promises nothing without a build.
-        if files and (build or any(source.exists(file) for file in files)):
+        if files and (how_built(package, compiler, files) or any(source.exists(file) for file in files)):
             if started and started[1] == "bun":
                 break
             if key == "main" or not started:
@@ -155,6 +155,16 @@ def _declared(source: SourceTree, package: Package, compiler: Compiler | None) -
             if source.exists(path):
                 emitted = compiler.emitted(path) if compiler and build and suffix in TYPESCRIPT else ()
                 yield Target((*emitted, path), path)
+
+
+def how_built(package: Package, compiler: Compiler | None, files: tuple[str, ...]) -> str:
+    """`script`; `tsc` where the compiler is there and makes one of the files, but no script calls it; else nothing."""
+    if "build" in package.scripts:
+        return "script"
+    if compiler is None or compiler.no_emit or compiler.out_dir is None:
+        return ""
+    inside = any(file.startswith(compiler.out_dir + "/") for file in files)
+    return "tsc" if inside and "typescript" in package.all_dependencies else ""
 
 
 def _resolved(package: Package, value: str) -> tuple[str, ...]:
@@ -190,7 +200,8 @@ def _started(script: str) -> tuple[str, str] | None:
         if not words or words[0] not in _LOADERS:
             continue
         runtime = words[0] if words[0] in ("bun", "tsx", "ts-node") else ""
-        plain = [word for word in words[1:] if not word.startswith("-") and word not in ("run", "watch", "start")]
+        verbs = {"bun": ("run", "start"), "tsx": ("watch",)}.get(words[0], ())
+        plain = [word for word in words[1:] if not word.startswith("-") and word not in verbs]
         files = [word for word in plain if word.endswith((*JAVASCRIPT, *TYPESCRIPT))]
         for word in (*files, *plain):
             if re.fullmatch(r"[\w./@-]+", word):
