@@ -40,6 +40,7 @@ class Fetching:
         self.recipe = Recipe.of(plan)
         self.ran_code: list[str] = []
         self.fetched = 0
+        self._known = {"--python", state.interpreter(context)}
         self.environment = {
             "VIRTUAL_ENV": str(state.environment(context)),
             "UV_PROJECT_ENVIRONMENT": str(state.environment(context)),
@@ -52,7 +53,8 @@ class Fetching:
         """
         offline = ("--offline",) if self.context.offline else ()
         argv = [str(self.context.tool("uv").path), *arguments, *offline]
-        self.context.progress.step(" ".join(("uv", *arguments[:2])))
+        shown = [word.replace(f"{self.context.work_dir}/", "") for word in arguments if word not in self._known]
+        self.context.progress.step(" ".join(("uv", *shown)))
         done = None
         if may_build is None:
             done = self._run([*argv, "--no-build"])

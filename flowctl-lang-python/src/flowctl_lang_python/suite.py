@@ -139,7 +139,8 @@ def _execute(
         "PYTHONPYCACHEPREFIX": str(context.source_root / ".flowctl" / "pycache"),
         **(extra or {}),
     }
-    context.progress.step(" ".join([PurePosixPath(argv[0]).name, *argv[1:4]]))
+    shown = argv[2:] if argv[1:2] == ["-m"] else [PurePosixPath(argv[0]).name, *argv[1:]]
+    context.progress.step(" ".join(word for word in shown if str(context.work_dir) not in word and word != "-o"))
     done = context.run(argv, cwd=plan.root, environment=environment)
     return done, done.duration_s
 

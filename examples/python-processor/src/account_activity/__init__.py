@@ -1,0 +1,1 @@
+"""Sums up what each account sent and received, window by window."""
