@@ -152,3 +152,27 @@ def test_a_flowctl_inside_a_command_is_ended_with_it_and_so_are_its_tools(tmp_pa
     with pytest.raises(ToolTimeoutError):
         LocalRunner().run(Command(argv=argv, cwd=tmp_path, environment=dict(os.environ), timeout_s=3))
     assert wait_gone([int((tmp_path / name).read_text()) for name in ("child", "escaped", "tool")]) == []
+
+
+def test_flowctl_killed_before_it_knows_what_it_started(tmp_path: Path) -> None:
+    """The moment between a command's start and its registration: found by the sweep."""
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom flowctl_core.models import Command\n"
+        "from flowctl_core.runners import watcher\nfrom flowctl_core.runners.local import LocalRunner\n"
+        "tell = watcher.watch_command\n"
+        "watcher.watch_command = lambda group, marker: os.kill(os.getpid(), 9) if group else tell(group, marker)\n"
+        "argv = ('sh', '-c', 'echo $$ > $0.new; mv $0.new $0; setsid sleep 100 & sleep 100', sys.argv[1])\n"
+        "LocalRunner().run(Command(argv=argv, cwd=Path('/'), environment={'PATH': os.environ['PATH'], 'TAG': sys.argv[2]}))"
+    )
+    tag = f"window-{os.getpid()}-{time.time_ns()}"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "pid"), tag])
+    assert done.returncode == -signal.SIGKILL
+    time.sleep(1.5)
+    assert [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if tag.encode() in environ(pid)] == []
+
+
+def environ(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""

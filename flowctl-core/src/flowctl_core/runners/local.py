@@ -112,8 +112,8 @@ class _Running:
 
     def close(self) -> None:
         """Give all file descriptors back."""
+        watcher.release_command(self._marker)
         if self._process is not None:
-            watcher.release_command(self._process.pid, self._marker)
             for stream in (self._process.stdout, self._process.stderr):
                 if stream is not None:
                     stream.close()
@@ -126,6 +126,7 @@ class _Running:
         command = self._command
         if not command.argv:
             raise ToolchainError("a command without a program", hint="Report this to the author of the builder.")
+        watcher.watch_command(0, self._marker)
         try:
             self._process = subprocess.Popen(
                 command.argv,

@@ -18,6 +18,7 @@ import time
 MARKER_VARIABLE = "FLOWCTL_COMMAND_ID"
 SIGTERM, SIGKILL = 15, 9
 _ROUNDS = 20
+_START_S = 1.0
 
 
 def marked(marker: str) -> list[int]:
@@ -96,7 +97,10 @@ def kill_tree(group: int | None, marker: str) -> None:
 
 
 def watch(parent: int) -> None:
-    """The watcher: read `+ <group> <marker>` and `- <group> <marker>` lines; when flowctl has gone, end what runs."""
+    """The watcher: read `+ <group> <marker>` and `- <group> <marker>` lines; when flowctl has gone, end what runs.
+
+    Group 0 says that a command is about to start: flowctl may die before it knows the group.
+    """
     from select import select
 
     running: dict[str, int] = {}
@@ -118,7 +122,18 @@ def watch(parent: int) -> None:
         except BlockingIOError:
             pass
     for marker, group in running.items():
-        kill_tree(group, marker)
+        if group:
+            kill_tree(group, marker)
+        else:
+            _kill_starting(marker)
+
+
+def _kill_starting(marker: str) -> None:
+    """The command may carry its marker only in a moment, when it has got from fork to exec."""
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        kill_tree(None, marker)
+        time.sleep(0.01)
 
 
 def _apply(data: bytes, running: dict[str, int]) -> bytes:

@@ -21,16 +21,17 @@ _owner = 0
 
 
 def watch_command(group: int, marker: str) -> None:
-    """From now on the command dies with flowctl."""
+    """From now on the command dies with flowctl; group 0: it is about to start."""
     with _lock:
         _running[marker] = group
         _tell(f"+ {group} {marker}\n")
 
 
-def release_command(group: int, marker: str) -> None:
+def release_command(marker: str) -> None:
     """The command has ended."""
     with _lock:
-        if _running.pop(marker, None) is not None:
+        group = _running.pop(marker, None)
+        if group is not None:
             _tell(f"- {group} {marker}\n")
 
 
