@@ -1,1 +1,1 @@
-"""flowctl builder for Go components."""
+"""Teaches flowctl to build, test and clean Go components."""

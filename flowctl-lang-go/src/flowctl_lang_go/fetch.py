@@ -1,0 +1,99 @@
+"""Brings modules into Go's module cache, and changes nothing in the source."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from flowctl_core.errors import FetchError
+from flowctl_core.models import BuildContext, CompletedCommand, FetchReport, Plan
+from flowctl_lang_go.failures import build_failure, fetch_failure
+from flowctl_lang_go.toolchain import build_flags, module_mode, run_go
+from flowctl_lang_go.workfile import write_atomically
+
+_DOWNLOADED = re.compile(r"# get \S*?//[^/]+/(?P<module>\S+)/@v/(?P<version>\S+)\.zip: 200 OK")
+
+
+def fetch(plan: Plan, context: BuildContext) -> FetchReport:
+    """`go mod download`, then a look whether the program's imports are all accounted for.
+
+    Nothing to do for vendored modules and loose files. Raises FetchError, ToolchainError or StoreError.
+    """
+    if module_mode(plan, context) != "readonly":
+        return FetchReport(fetched=0)
+    what = "go mod download"
+    arguments = ["mod", "download", "-json", "-x"]
+    if plan.details.get("workspace") is not True:
+        arguments.append(f"-modfile={_private_copy(plan, context)}")
+    context.progress.step(what)
+    done = run_go(
+        plan,
+        context,
+        arguments,
+        network=not context.offline,
+        on_line=lambda line: _show(line, context),
+    )
+    modules = _modules(done.stdout)
+    failed = [str(module["Error"]) for module in modules if module.get("Error")]
+    if not done.ok or failed:
+        raise fetch_failure(_readable(done, failed), what, offline=context.offline)
+    _check_imports(plan, context)
+    return FetchReport(fetched=len(modules))
+
+
+def _private_copy(plan: Plan, context: BuildContext) -> Path:
+    """go.mod and go.sum outside the source: `go mod download` writes checksums it finds missing into go.sum."""
+    folder = context.work_dir / "modules"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    root = context.source_root / plan.root
+    for name in ("go.mod", "go.sum"):
+        if (root / name).is_file():
+            write_atomically(folder / name, (root / name).read_text(encoding="utf-8", errors="surrogateescape"))
+    return folder / "go.mod"
+
+
+def _check_imports(plan: Plan, context: BuildContext) -> None:
+    """Say now, not in the build, that go.mod or go.sum lacks what the program imports."""
+    package = str(plan.details["package"])
+    done = run_go(plan, context, ["list", *build_flags(plan, context), "-deps", package], on_line=lambda _: None)
+    if not done.ok:
+        error = build_failure(done, "go list")
+        if error.hint and "go mod tidy" in error.hint:
+            raise FetchError(error.message, hint=error.hint, output=error.output)
+
+
+def _modules(text: str) -> list[dict[str, object]]:
+    """The JSON objects that `go mod download -json` prints one after the other."""
+    decoder = json.JSONDecoder()
+    found = []
+    position = text.find("{")
+    while position >= 0:
+        try:
+            value, end = decoder.raw_decode(text, position)
+        except ValueError:
+            break
+        if isinstance(value, dict):
+            found.append(value)
+        position = text.find("{", end)
+    return found
+
+
+def _readable(done: CompletedCommand, failed: list[str]) -> CompletedCommand:
+    """Only the words that are for people: no JSON, no list of requests."""
+    said = [line for line in done.stderr.splitlines() if not line.startswith("# get ")]
+    known = "\n".join(said)
+    said += [error for error in failed if error not in known]
+    return done.model_copy(update={"stdout": "", "stderr": "\n".join(said)})
+
+
+def _show(line: str, context: BuildContext) -> None:
+    match = _DOWNLOADED.match(line)
+    if match:
+        # The proxy's spelling of upper case: !burnt!sushi.
+        module = re.sub(r"!([a-z])", lambda letter: letter[1].upper(), match["module"])
+        context.progress.line(f"downloaded {module} {match['version']}")
+    elif line.startswith("go: "):
+        context.progress.line(line)
