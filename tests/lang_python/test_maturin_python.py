@@ -1,0 +1,75 @@
+"""A Python package whose code is Rust, built by maturin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+Bench = Callable[..., Any]
+
+PYPROJECT = """\
+[build-system]
+requires = ["maturin>=1.7,<2"]
+build-backend = "maturin"
+[project]
+name = "sample"
+version = "1.0.0"
+requires-python = ">=3.9"
+[project.scripts]
+sample = "sample.cli:main"
+[tool.maturin]
+python-source = "python"
+module-name = "sample._native"
+features = ["pyo3/extension-module"]
+"""
+
+CARGO = """\
+[package]
+name = "sample"
+version = "1.0.0"
+edition = "2021"
+[lib]
+name = "_native"
+crate-type = ["cdylib"]
+[dependencies]
+pyo3 = "0.23"
+[workspace]
+"""
+
+RUST = """\
+use pyo3::prelude::*;
+
+#[pyfunction]
+fn greeting() -> &'static str { "hello" }
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(greeting, module)?)
+}
+"""
+
+
+@pytest.mark.requires_tool("cargo", "rustc", "cc")
+def test_rust_in_python_builds_changes_and_cleans(bench: Bench) -> None:
+    project = bench(
+        {
+            "pyproject.toml": PYPROJECT,
+            "Cargo.toml": CARGO,
+            "src/lib.rs": RUST,
+            "python/sample/__init__.py": "",
+            "python/sample/cli.py": "from sample._native import greeting\ndef main():\n    print(greeting())\n",
+        }
+    )
+    before = {path for path in project.root.rglob("*") if path.is_file()}
+    project.build()
+    assert project.run().stdout == "hello\n"
+    (project.root / "src" / "lib.rs").write_text(RUST.replace('"hello"', '"changed"'))
+    project.build()
+    assert project.run().stdout == "changed\n"
+    removed = project.clean()
+    assert "target" in removed
+    assert any(path.endswith(".so") for path in removed)
+    after = {path for path in project.root.rglob("*") if path.is_file() and ".flowctl" not in path.parts}
+    assert after == before
