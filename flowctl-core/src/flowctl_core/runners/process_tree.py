@@ -15,6 +15,10 @@ import os
 import sys
 import time
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # without importing typing, which would double the watcher's start time
+    from collections.abc import Callable
+
 MARKER_VARIABLE = "FLOWCTL_COMMAND_ID"
 SIGTERM, SIGKILL = 15, 9
 _ROUNDS = 20
@@ -69,22 +73,28 @@ def _lives_in(pid: str, group: int) -> bool:
     return int(its_group) == group and state not in (b"Z", b"X")
 
 
-def send(signal: int, group: int | None, marker: str) -> bool:
-    """Send a signal to the group and to every marked process; True when somebody was there to get it."""
-    reached = False
+def send(signal: int, group: int | None, marker: str) -> None:
+    """Send a signal to the group and to every marked process outside it, once each."""
     if group is not None:
-        try:
-            os.killpg(group, signal)
-            reached = True
-        except (ProcessLookupError, PermissionError):
-            pass
+        _signal(os.killpg, group, signal)
     for pid in marked(marker):
-        try:
-            os.kill(pid, signal)
-            reached = True
-        except (ProcessLookupError, PermissionError):
-            pass
-    return reached
+        # The group has had it: many tools take a second SIGTERM for impatience.
+        if group is None or _group_of(pid) != group:
+            _signal(os.kill, pid, signal)
+
+
+def _signal(call: Callable[[int, int], None], target: int, signal: int) -> None:
+    try:
+        call(target, signal)
+    except (ProcessLookupError, PermissionError):  # gone meanwhile, or another user's
+        return
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def kill_tree(group: int | None, marker: str) -> None:
