@@ -325,10 +325,7 @@ def run_plan(job: Job) -> Plan:
 
 def run_build(job: Job) -> BuildReport:
     """Build one component for this host (profile dev)."""
-    read_source(job)  # errors about the source come before any folder is made
-    files.make_state_dir(job.root)
-    with _locked(job):
-        _build_locked(job)
+    _build(job)
     return report(job)
 
 
@@ -340,13 +337,18 @@ def _locked(job: Job) -> AbstractContextManager[None]:
     return component_lock(job.root, timeout_s=job.options.lock_timeout_s, on_wait=waiting)
 
 
-def _build_locked(job: Job) -> None:
-    for step in LOCAL:
-        step(job)
-        if job.done:
-            break
-    for step in FINISH:
-        step(job)
+def _build(job: Job, then: Step = lambda job: None) -> None:
+    """Take the local way, holding the component's lock from the first step that writes."""
+    read, *steps = LOCAL
+    read(job)  # errors about the source come before any folder is made
+    with _locked(job):
+        for step in steps:
+            step(job)
+            if job.done:
+                break
+        for step in FINISH:
+            step(job)
+        then(job)
 
 
 def report(job: Job) -> BuildReport:
@@ -369,13 +371,15 @@ def report(job: Job) -> BuildReport:
 
 def run_tests(job: Job) -> TestReport | None:
     """Build, then run the project's own tests; None when the builder knows no tests."""
-    read_source(job)
-    files.make_state_dir(job.root)
-    with _locked(job):
-        _build_locked(job)
+    reports: list[TestReport | None] = []
+
+    def test(job: Job) -> None:
         if job.missing_tools is not None:
             raise job.missing_tools
-        return job.engine.plugins.test(job.builder, job.plan, make_context(job, job.state))
+        reports.append(job.engine.plugins.test(job.builder, job.plan, make_context(job, job.state)))
+
+    _build(job, then=test)
+    return reports[0]
 
 
 def run_clean(job: Job) -> CleanReport:

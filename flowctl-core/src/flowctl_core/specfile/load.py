@@ -10,16 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from flowctl_core.errors import SpecError
-from flowctl_core.models.bundle import BundleSpec
 from flowctl_core.models.component import ComponentSpec
-from flowctl_core.models.component_document import ComponentDocument
-from flowctl_core.models.metadata import MetadataSpec
-from flowctl_core.models.pipeline import PipelineSpec
 from flowctl_core.specfile import rules
 from flowctl_core.specfile.content import decode, display, read_bytes
 from flowctl_core.specfile.finding import Finding, Severity, raise_errors
@@ -27,6 +23,12 @@ from flowctl_core.specfile.json_text import parse_json
 from flowctl_core.specfile.node import Node, SourceFloat, SourceInt, spell
 from flowctl_core.specfile.problems import Problem, model_problems, unknown_fields
 from flowctl_core.specfile.yaml_text import TextProblem, parse_yaml
+
+if TYPE_CHECKING:
+    # Each format's shapes are imported by those who read that format: a build reads component.yaml only.
+    from flowctl_core.models.bundle import BundleSpec
+    from flowctl_core.models.metadata import MetadataSpec
+    from flowctl_core.models.pipeline import PipelineSpec
 
 Kind = Literal["component", "bundle", "pipeline", "metadata"]
 S = TypeVar("S", bound=BaseModel)
@@ -79,28 +81,46 @@ class _Format(Generic[S]):
     rules: Callable[[dict[str, Any]], Iterator[rules.RuleProblem]] = rules.no_rules
 
 
-_COMPONENT = _Format[ComponentSpec](
-    ComponentDocument,
-    lambda document, data: ComponentSpec.from_data(data),
-    ("component.flowctl.io",),
-    "ComponentSpec",
-    rules.component_rules,
-)
-_BUNDLE = _Format[BundleSpec](
-    BundleSpec,
-    lambda document, data: _same(document, BundleSpec),
-    ("component.flowctl.io",),
-    "ComponentBundle",
-    rules.bundle_rules,
-)
-_PIPELINE = _Format[PipelineSpec](
-    PipelineSpec,
-    lambda document, data: _same(document, PipelineSpec),
-    ("flowctl", "flowctl.io"),
-    "Pipeline",
-    rules.pipeline_rules,
-)
-_METADATA = _Format[MetadataSpec](MetadataSpec, lambda document, data: _same(document, MetadataSpec))
+def _component_format() -> _Format[ComponentSpec]:
+    from flowctl_core.models.component_document import ComponentDocument
+
+    return _Format[ComponentSpec](
+        ComponentDocument,
+        lambda document, data: ComponentSpec.from_data(data),
+        ("component.flowctl.io",),
+        "ComponentSpec",
+        rules.component_rules,
+    )
+
+
+def _bundle_format() -> _Format[BundleSpec]:
+    from flowctl_core.models.bundle import BundleSpec
+
+    return _Format[BundleSpec](
+        BundleSpec,
+        lambda document, data: _same(document, BundleSpec),
+        ("component.flowctl.io",),
+        "ComponentBundle",
+        rules.bundle_rules,
+    )
+
+
+def _pipeline_format() -> _Format[PipelineSpec]:
+    from flowctl_core.models.pipeline import PipelineSpec
+
+    return _Format[PipelineSpec](
+        PipelineSpec,
+        lambda document, data: _same(document, PipelineSpec),
+        ("flowctl", "flowctl.io"),
+        "Pipeline",
+        rules.pipeline_rules,
+    )
+
+
+def _metadata_format() -> _Format[MetadataSpec]:
+    from flowctl_core.models.metadata import MetadataSpec
+
+    return _Format[MetadataSpec](MetadataSpec, lambda document, data: _same(document, MetadataSpec))
 
 
 def _same(document: BaseModel, wanted: type[S]) -> S:
@@ -111,47 +131,47 @@ def _same(document: BaseModel, wanted: type[S]) -> S:
 
 def load_component(path: Path) -> LoadedSpec[ComponentSpec]:
     """component.yaml. Raises SpecError naming file, line and field of every problem."""
-    return _load(path, _COMPONENT, "Run `flowctl component init` to write one from what is detected.")
+    return _load(path, _component_format(), "Run `flowctl component init` to write one from what is detected.")
 
 
 def load_bundle(path: Path) -> LoadedSpec[BundleSpec]:
     """bundle.yaml. Raises SpecError naming file, line and field of every problem."""
-    return _load(path, _BUNDLE)
+    return _load(path, _bundle_format())
 
 
 def load_pipeline(path: Path) -> LoadedSpec[PipelineSpec]:
     """pipeline.yaml. Raises SpecError naming file, line and field of every problem."""
-    return _load(path, _PIPELINE)
+    return _load(path, _pipeline_format())
 
 
 def load_metadata(path: Path) -> LoadedSpec[MetadataSpec]:
     """metadata.json. Raises SpecError naming file, line and field of every problem."""
-    return _load(path, _METADATA)
+    return _load(path, _metadata_format())
 
 
 def read_component(path: Path) -> Reading[ComponentSpec]:
     """component.yaml with its problems as findings. Raises SpecError only when the file cannot be read."""
-    return _read(path, _COMPONENT)
+    return _read(path, _component_format())
 
 
 def read_bundle(path: Path) -> Reading[BundleSpec]:
     """bundle.yaml with its problems as findings. Raises SpecError only when the file cannot be read."""
-    return _read(path, _BUNDLE)
+    return _read(path, _bundle_format())
 
 
 def read_pipeline(path: Path) -> Reading[PipelineSpec]:
     """pipeline.yaml with its problems as findings. Raises SpecError only when the file cannot be read."""
-    return _read(path, _PIPELINE)
+    return _read(path, _pipeline_format())
 
 
 def read_metadata(path: Path) -> Reading[MetadataSpec]:
     """metadata.json with its problems as findings. Raises SpecError only when the file cannot be read."""
-    return _read(path, _METADATA)
+    return _read(path, _metadata_format())
 
 
 def parse_component(content: bytes, name: str = "component.yaml") -> LoadedSpec[ComponentSpec]:
     """A component.yaml that is not a file here. Raises SpecError like load_component."""
-    reading = _parse(content, Path(name), name, _COMPONENT)
+    reading = _parse(content, Path(name), name, _component_format())
     raise_errors(reading.findings)
     return _present(reading)
 
