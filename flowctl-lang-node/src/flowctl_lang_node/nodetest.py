@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from flowctl_core.models import Outcome, TestCase
 
-_POINT = re.compile(r"(?P<indent> *)(?P<not>not )?ok \d+(?: - (?P<name>.*?))?(?: # (?P<directive>SKIP|TODO)\b.*)?")
+_POINT = re.compile(r"(?P<indent> *)(?P<not>not )?ok \d+(?: (?:- )?(?P<name>.*?))?(?: # (?P<directive>SKIP|TODO)\b.*)?")
 _SPEC = re.compile(r"(?P<indent> *)(?P<sign>[✔✖﹣⚠▶]) (?P<name>.*?)(?: \((?P<ms>[\d.]+)ms\))?(?: # .*)?")
 _SIGNS: dict[str, Outcome] = {"✔": "passed", "✖": "failed", "﹣": "skipped", "⚠": "skipped"}
 

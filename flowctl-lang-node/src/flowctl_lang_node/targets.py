@@ -49,6 +49,8 @@ def choose_package(workspace: Workspace, name: str, wanted: str | None) -> Packa
         inside = [one for one in workspace.members if wanted.removeprefix("./").startswith(one.folder + "/")]
         return max(inside, key=lambda one: len(one.folder)) if inside else workspace.root
     able = [member for member in workspace.members if declares_program(member)]
+    # A main alone may be a library's, above all where another member needs it.
+    able = [member for member in able if member.bins or _started(member.scripts.get("start", ""))] or able
     if len(able) == 1:
         return able[0]
     if not able:
