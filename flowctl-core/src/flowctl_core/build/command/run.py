@@ -38,7 +38,7 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
     Raises BuildError with the command's own output when it fails or makes no program.
     """
     started_ns = time.time_ns()
-    with _link_aside(context.source_root / plan.component):
+    with _link_aside(plan, context):
         for argv in _commands(plan, context):
             context.progress.step(shlex.join(argv))
             done = context.run(argv)
@@ -61,11 +61,16 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
 
 
 @contextmanager
-def _link_aside(link: Path) -> Iterator[None]:
-    """Take last time's `./<name>` away while the command runs, which would write through it; put it back if the
-    command fails."""
+def _link_aside(plan: Plan, context: BuildContext) -> Iterator[None]:
+    """Take last time's `./<name>` away while a command runs that would write through it; put it back if it fails.
+
+    Only where the command may make a file of that name: kill -9 meanwhile leaves the program without its link, at
+    .flowctl/bin/<name>.
+    """
+    link, declared = context.source_root / plan.component, plan.details.get("binary")
     target = str(link.readlink()) if link.is_symlink() else ""
-    if not target.startswith(".flowctl/"):
+    elsewhere = isinstance(declared, str) and declared and Path(declared) != Path(plan.component)
+    if elsewhere or not target.startswith(".flowctl/"):
         yield
         return
     link.unlink()
