@@ -52,17 +52,10 @@ def find_tool(name: str) -> str | None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real component files, webhooks and advisories that stands beside some checkouts.
-
-    It is no part of the project, so a fresh clone cannot have it and the test is skipped there, in CI as well; where
-    FLOWCTL_SHARED_DATA names it, it must be there.
-    """
-    named = os.environ.get("FLOWCTL_SHARED_DATA")
-    folder = Path(named or ROOT.parent / "shared" / "data")
+    """Real component files, webhooks and advisories, which stand beside the checkout (or where FLOWCTL_SHARED_DATA says)."""
+    folder = Path(os.environ.get("FLOWCTL_SHARED_DATA") or ROOT.parent / "shared" / "data")
     if not folder.is_dir():
-        if named:
-            pytest.fail(f"FLOWCTL_SHARED_DATA={named} is no folder", pytrace=False)
-        pytest.skip(f"{folder} is not there")
+        unavailable(f"{folder} is not there")
     return folder
 
 

@@ -17,6 +17,7 @@ from flowctl_core.plugins.watched import watched_paths
 from flowctl_core.store.files import STATE_DIR, atomic_write
 from flowctl_core.store.outputs import BIN
 from flowctl_core.store.record import FILE
+from flowctl_core.toolchains.selection import deciding_paths
 
 
 def write_stamp(job: Job, report: BuildReport) -> None:
@@ -67,7 +68,8 @@ def _others(job: Job) -> set[str]:
     if named:
         paths.add(str(Path(named).absolute()))
     for tool in (job.tools or {}).values():
-        paths.update((str(tool.path), str(tool.path.resolve())))
+        paths.add(str(tool.path.resolve()))
+        paths.update(map(str, deciding_paths(tool.path, job.environment, job.root / job.plan.root)))
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         paths.add(folder or ".")
     paths.update(watched_paths(job.engine.plugins.manager.records))
