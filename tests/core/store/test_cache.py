@@ -378,13 +378,10 @@ def child(code: str, *argv: object, **kwargs: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.parametrize("state", ["unreadable", "read-only", "read-only-index", "fresh-read-only"])
-def test_permissions(tmp_path: Path, source: Path, state: str) -> None:
+def test_permissions(public_folder: Path, state: str) -> None:
     """As a user who may not: a process without root's rights."""
-    folder = tmp_path
-    while folder.stat().st_uid == os.getuid() and folder != Path("/"):
-        folder.chmod(folder.stat().st_mode | 0o055)
-        folder = folder.parent
-    directory = tmp_path / "cache"
+    directory, source = public_folder / "cache", public_folder / "source"
+    source.mkdir()
     if state == "fresh-read-only":
         directory.mkdir()
     else:
@@ -401,7 +398,7 @@ def test_permissions(tmp_path: Path, source: Path, state: str) -> None:
             path.chmod(0o555 if path.is_dir() else 0o444)
     code = """
         import diskcache, json, sqlite3  # the interpreter's own files may be closed to that user
-        t.exercise(t.BuildCache(cache_dir.parent / "warm-up", 1 << 30), source)
+        t.exercise(t.BuildCache(cache_dir.parent / "warm-up", 1 << 30), source.with_name("warm-source"))
         if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)
         said = []
         cache = t.BuildCache(cache_dir, 1 << 30, warn=said.append)

@@ -95,18 +95,7 @@ def limited(code: str, *argv: object) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def public(tmp_path: Path) -> Path:
-    """A folder that every user may enter and write to."""
-    folder = tmp_path
-    while folder.stat().st_uid == os.getuid() and folder != Path("/"):
-        folder.chmod(folder.stat().st_mode | 0o055)
-        folder = folder.parent
-    tmp_path.chmod(0o777)
-    return tmp_path
-
-
-def test_file_size_limit(public: Path) -> None:
+def test_file_size_limit(public_folder: Path) -> None:
     code = """
         path = Path(sys.argv[1]) / "f"
         files.atomic_write(path, b"old")
@@ -114,20 +103,20 @@ def test_file_size_limit(public: Path) -> None:
         except StoreError as e: print(e, e.hint)
         print(path.read_text(), len(list(path.parent.iterdir())))
     """
-    out = limited(code, public)
+    out = limited(code, public_folder)
     assert "File too large" in out and "ulimit" in out
     assert out.endswith("old 1\n")
 
 
-def test_no_permission(public: Path) -> None:
-    public.chmod(0o555)
+def test_no_permission(public_folder: Path) -> None:
+    public_folder.chmod(0o555)
     code = """
         for act in (lambda p: files.atomic_write(p / "f", b""), files.make_state_dir):
             try: act(Path(sys.argv[1])); print("wrote")
             except StoreError as e: print(e.exit_code, e, e.hint)
     """
-    lines = limited(code, public).splitlines()
-    public.chmod(0o755)
+    lines = limited(code, public_folder).splitlines()
+    public_folder.chmod(0o755)
     assert len(lines) == 2
     assert all(line.startswith("40 ") and "Permission denied" in line and "no permission" in line for line in lines)
 
@@ -207,10 +196,10 @@ def test_remove_any(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["keep"]
 
 
-def test_remove_read_only_folders_as_a_plain_user(public: Path) -> None:
+def test_remove_read_only_folders_as_a_plain_user(public_folder: Path) -> None:
     code = """
         root = Path(sys.argv[1]) / "mod"
         (root / "pkg").mkdir(parents=True); (root / "pkg/f").write_text(""); (root / "pkg").chmod(0o500); root.chmod(0o500)
         files.remove_any(root); print(root.exists())
     """
-    assert limited(code, public) == "False\n"
+    assert limited(code, public_folder) == "False\n"
