@@ -92,33 +92,14 @@ def clean(path: PathArgument = Path(), language: Language = None, output: Output
 @app.command()
 def detect(path: PathArgument = Path(), language: Language = None, output: Output = None) -> None:
     """Say which language this is, how sure that is, which files say so, and what lost and why."""
+    from flowctl_core.cli.documents import DetectDocument
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.job import Job, Options
     from flowctl_core.workflow import run_detection
 
     report = run_detection(Job(absolute(path), make_engine(cache=False), Options(language=language)))
     winner = report.winner
-    document = {
-        "language": winner.detection.language,
-        "confidence": winner.detection.confidence,
-        "builder": winner.builder,
-        "distribution": winner.distribution,
-        "basis": winner.detection.basis,
-        "root": winner.detection.root,
-        "evidence": [evidence.model_dump() for evidence in winner.detection.evidence],
-        "lost": [
-            {
-                "builder": lost.builder,
-                "language": lost.detection.language,
-                "confidence": lost.detection.confidence,
-                "because": lost.lost_because,
-                "evidence": [evidence.model_dump() for evidence in lost.detection.evidence],
-            }
-            for lost in report.lost
-        ],
-        "silent": list(report.silent),
-    }
-    if emit(document):
+    if emit(DetectDocument.of(report).model_dump(mode="json")):
         return
     where = "" if winner.detection.root == "." else f" in {winner.detection.root}/"
     say(f"{winner.detection.language}{where}, confidence {winner.detection.confidence:.2f} ({winner.distribution})")
@@ -158,11 +139,13 @@ def init(
 def validate(path: PathArgument = Path(), output: Output = None) -> None:
     """Check component.yaml, the interface it declares, and metadata.json; say what is wrong where."""
     from flowctl_core.cli.describing import validate_component
+    from flowctl_core.cli.documents import ValidateDocument
     from flowctl_core.cli.session import absolute
 
     findings = validate_component(absolute(path))
     errors = [finding for finding in findings if finding.severity == "error"]
-    if not emit({"valid": not errors, "findings": [finding.model_dump(mode="json") for finding in findings]}):
+    document = ValidateDocument(valid=not errors, findings=tuple(findings))
+    if not emit(document.model_dump(mode="json")):
         for finding in findings:
             say_aside(f"{finding.severity}: {finding}")
         say("the component is valid" if not errors else f"{len(errors)} errors")

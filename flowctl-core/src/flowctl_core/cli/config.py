@@ -18,28 +18,27 @@ def config() -> None:
 @app.command()
 def show(output: Output = None) -> None:
     """Show every value in use and where it came from (secrets are masked)."""
+    from flowctl_core.cli.documents import ConfigDocument, ConfigValue
     from flowctl_core.cli.session import load_configuration
     from flowctl_core.config.load import effective_values
 
     loaded = load_configuration()
     rows = effective_values(loaded)
-    document = {
-        "file": str(loaded.file) if loaded.file else None,
-        "values": {key: {"value": _plain(value), "origin": origin} for key, value, origin in rows},
-    }
-    if emit(document):
+    document = ConfigDocument(
+        file=str(loaded.file) if loaded.file else None,
+        values={key: ConfigValue(value=_plain(value), origin=origin) for key, value, origin in rows},
+    )
+    if emit(document.model_dump(mode="json")):
         return
     table(("KEY", "VALUE", "FROM"), [(key, _text(value), origin) for key, value, origin in rows])
     if loaded.file is None:
         say("no configuration file; ~/.flowctl/config.yaml would be read" if GLOBAL.config is None else "")
 
 
-def _plain(value: object) -> object:
-    return list(value) if isinstance(value, tuple) else value if isinstance(value, bool | int | float) else _none(value)
-
-
-def _none(value: object) -> object:
-    return None if value is None else str(value)
+def _plain(value: object) -> str | bool | int | float | tuple[str, ...] | None:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return tuple(str(item) for item in value) if isinstance(value, tuple) else str(value)
 
 
 def _text(value: object) -> str:

@@ -23,6 +23,7 @@ def init_component(
     engine: Engine, options: Options, root: Path, *, name: str | None, kind: str | None, force: bool
 ) -> None:
     """Write a component.yaml for what was detected; never over an existing one unless forced."""
+    from flowctl_core.cli.documents import InitDocument
     from flowctl_core.specfile.scaffold import component_yaml
     from flowctl_core.store.files import atomic_write
 
@@ -50,7 +51,8 @@ def init_component(
         config=_declared_config(known),
     )
     atomic_write(file, text.encode())
-    if emit({"path": str(file), "component": name, "type": kind, "language": plan.language}):
+    document = InitDocument(path=str(file), component=name, type=kind, language=plan.language)
+    if emit(document.model_dump(mode="json")):
         return
     say(f"wrote {file.name}: {plan.language} {kind} {name}")
     say("next: fill in the event types and config, then `flowctl component validate`")

@@ -6,12 +6,22 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from flowctl_core.cli.console import emit, say, table
 from flowctl_core.cli.options import Output
+
+if TYPE_CHECKING:
+    from flowctl_core.cli.documents import (
+        CacheState,
+        CommandState,
+        DoctorDocument,
+        EngineState,
+        PluginState,
+        ToolState,
+    )
 
 
 def doctor(output: Output = None) -> None:
@@ -19,28 +29,29 @@ def doctor(output: Output = None) -> None:
 
     Exit code 1 when something that an installed builder needs is missing.
     """
+    from flowctl_core.cli.documents import DoctorDocument
     from flowctl_core.cli.session import load_configuration
 
-    loaded = load_configuration()
-    cache_dir = loaded.config.build.local.cache_dir
-    document: dict[str, Any] = {
-        "flowctl": _command(),
-        "plugins": (plugins := _plugins()),
-        "toolchains": (tools := _toolchains(cache_dir)),
-        "engines": (engines := _engines()),
-        "cache": _cache(cache_dir),
-    }
-    missing = [row for row in tools if row["state"] == "missing" and not row["optional"]]
-    problems = [row for row in plugins if row["state"] != "active"]
-    if not emit(document):
-        _show(document, plugins, tools, engines)
-    if missing or problems or document["flowctl"]["foreign"]:
+    cache_dir = load_configuration().config.build.local.cache_dir
+    document = DoctorDocument(
+        flowctl=_command(),
+        plugins=_plugins(),
+        toolchains=_toolchains(cache_dir),
+        engines=_engines(),
+        cache=_cache(cache_dir),
+    )
+    if not emit(document.model_dump(mode="json")):
+        _show(document)
+    missing = [tool for tool in document.toolchains if tool.state == "missing" and not tool.optional]
+    problems = [plugin for plugin in document.plugins if plugin.state != "active"]
+    if missing or problems or document.flowctl.foreign:
         raise typer.Exit(1)
 
 
-def _command() -> dict[str, Any]:
+def _command() -> CommandState:
     """This command and any other program called flowctl that would be found before it."""
     import flowctl_core
+    from flowctl_core.cli.documents import CommandState
 
     found = shutil.which("flowctl")
     own = Path(sys.prefix) / "bin" / "flowctl"
@@ -48,19 +59,21 @@ def _command() -> dict[str, Any]:
     if found is not None and not Path(found).samefile(own if own.exists() else sys.argv[0]):
         text = Path(found).read_bytes()[:4096]
         foreign = None if b"flowctl_core" in text else found
-    return {"version": flowctl_core.__version__, "python": sys.version.split()[0], "path": str(own), "foreign": foreign}
+    return CommandState(version=flowctl_core.__version__, python=sys.version.split()[0], path=str(own), foreign=foreign)
 
 
-def _plugins() -> list[dict[str, Any]]:
+def _plugins() -> tuple[PluginState, ...]:
+    from flowctl_core.cli.documents import PluginState
     from flowctl_core.plugins.manager import load_plugins
 
-    return [
-        {"name": r.name, "distribution": r.distribution, "version": r.version, "state": r.state, "problem": r.problem}
+    return tuple(
+        PluginState(name=r.name, distribution=r.distribution, version=r.version, state=r.state, problem=r.problem)
         for r in load_plugins().records
-    ]
+    )
 
 
-def _toolchains(cache_dir: Path) -> list[dict[str, Any]]:
+def _toolchains(cache_dir: Path) -> tuple[ToolState, ...]:
+    from flowctl_core.cli.documents import ToolState
     from flowctl_core.plugins.call import InProcessCaller
     from flowctl_core.plugins.manager import load_plugins
     from flowctl_core.toolchains.find import describe, probe
@@ -71,23 +84,25 @@ def _toolchains(cache_dir: Path) -> list[dict[str, Any]]:
             candidates = probe(requirement, os.environ, cache_path=cache_dir / "tools.json")
             chosen = next((c for c in candidates if c.problem is None), None)
             rows.append(
-                {
-                    "builder": answer.builder,
-                    "tool": requirement.name,
-                    "state": "found" if chosen else "missing",
-                    "optional": requirement.optional,
-                    "version": chosen.version if chosen else None,
-                    "path": str(chosen.path) if chosen else None,
-                    "origin": chosen.origin if chosen else None,
-                    "refused": [describe(c) for c in candidates if c.problem],
-                    "hint": None if chosen else requirement.install_hint,
-                }
+                ToolState(
+                    builder=answer.builder,
+                    tool=requirement.name,
+                    state="found" if chosen else "missing",
+                    optional=requirement.optional,
+                    version=chosen.version if chosen else None,
+                    path=str(chosen.path) if chosen else None,
+                    origin=chosen.origin if chosen else None,
+                    refused=tuple(describe(c) for c in candidates if c.problem),
+                    hint=None if chosen else requirement.install_hint,
+                )
             )
-    return rows
+    return tuple(rows)
 
 
-def _engines() -> list[dict[str, Any]]:
+def _engines() -> tuple[EngineState, ...]:
     import subprocess
+
+    from flowctl_core.cli.documents import EngineState
 
     rows = []
     for name, arguments, what in (
@@ -105,41 +120,41 @@ def _engines() -> list[dict[str, Any]]:
                 ok = done.returncode == 0
                 version = done.stdout.strip().removeprefix("git version ") if ok else None
                 problem = "" if ok else (done.stderr.strip().splitlines() or ["it does not answer"])[-1]
-        rows.append({"engine": name, "for": what, "version": version, "problem": problem or None})
-    return rows
+        rows.append(EngineState(engine=name, purpose=what, version=version, problem=problem or None))
+    return tuple(rows)
 
 
-def _cache(cache_dir: Path) -> dict[str, Any]:
+def _cache(cache_dir: Path) -> CacheState:
+    from flowctl_core.cli.documents import CacheState
+
     existing = next(folder for folder in (cache_dir, *cache_dir.parents) if folder.exists())
-    return {"path": str(cache_dir), "writable": os.access(existing, os.W_OK)}
+    return CacheState(path=str(cache_dir), writable=os.access(existing, os.W_OK))
 
 
-def _show(
-    document: dict[str, Any], plugins: list[dict[str, Any]], tools: list[dict[str, Any]], engines: list[dict[str, Any]]
-) -> None:
-    command = document["flowctl"]
-    say(f"flowctl {command['version']}, Python {command['python']}")
-    if command["foreign"]:
-        say(f"  another program called flowctl comes first on PATH: {command['foreign']}")
+def _show(document: DoctorDocument) -> None:
+    command = document.flowctl
+    say(f"flowctl {command.version}, Python {command.python}")
+    if command.foreign:
+        say(f"  another program called flowctl comes first on PATH: {command.foreign}")
     say()
     table(("PLUGIN", "DISTRIBUTION", "VERSION", "STATE"), [
-        (row["name"], row["distribution"], row["version"], row["state"]) for row in plugins
+        (plugin.name, plugin.distribution, plugin.version, plugin.state) for plugin in document.plugins
     ])  # fmt: skip
-    for row in plugins:
-        if row["problem"]:
-            say(f"  {row['name']}: {row['problem']}")
+    for plugin in document.plugins:
+        if plugin.problem:
+            say(f"  {plugin.name}: {plugin.problem}")
     say()
     table(("TOOL", "FOR", "VERSION", "FROM", "PATH"), [
-        (row["tool"], row["builder"], row["version"] or row["state"], row["origin"] or "-", row["path"] or "-")
-        for row in tools
+        (tool.tool, tool.builder, tool.version or tool.state, tool.origin or "-", tool.path or "-")
+        for tool in document.toolchains
     ])  # fmt: skip
-    for row in tools:
-        if row["hint"]:
-            say(f"  {row['tool']}{' (optional)' if row['optional'] else ''}: {row['hint']}")
+    for tool in document.toolchains:
+        if tool.hint:
+            say(f"  {tool.tool}{' (optional)' if tool.optional else ''}: {tool.hint}")
     say()
-    table(
-        ("ENGINE", "FOR", "VERSION"), [(row["engine"], row["for"], row["version"] or row["problem"]) for row in engines]
-    )
+    table(("ENGINE", "FOR", "VERSION"), [
+        (engine.engine, engine.purpose, engine.version or engine.problem or "-") for engine in document.engines
+    ])  # fmt: skip
     say()
-    cache = document["cache"]
-    say(f"cache  {cache['path']}{'' if cache['writable'] else '  (not writable)'}")
+    cache = document.cache
+    say(f"cache  {cache.path}{'' if cache.writable else '  (not writable)'}")

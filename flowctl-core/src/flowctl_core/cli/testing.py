@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flowctl_core.cli.console import emit, say, say_aside
 from flowctl_core.cli.describing import interface_findings
+from flowctl_core.cli.documents import CountedTests, TestDocument
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import duration_text
 from flowctl_core.errors import InterfaceError, NoTestsError, TestsFailedError
@@ -43,15 +44,15 @@ def test_component(engine: Engine, options: Options, root: Path, *, verbose: boo
 
 
 def _show(job: Job, report: TestReport | None, findings: list[str]) -> None:
-    document = {
-        "component": job.plan.component,
-        "version": job.plan.version,
-        "language": job.plan.language,
-        "ok": report is not None and report.ok and (report.total > 0 or not report.counted) and not findings,
-        "tests": None if report is None else {**report.model_dump(mode="json"), "total": report.total},
-        "interface": findings,
-    }
-    if emit(document) or report is None:
+    document = TestDocument(
+        component=job.plan.component,
+        version=job.plan.version,
+        language=job.plan.language,
+        ok=report is not None and report.ok and (report.total > 0 or not report.counted) and not findings,
+        tests=None if report is None else CountedTests(**dict(report)),
+        interface=tuple(findings),
+    )
+    if emit(document.model_dump(mode="json")) or report is None:
         return
     for case in report.cases:
         if case.outcome in ("failed", "error"):
