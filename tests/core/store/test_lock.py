@@ -76,12 +76,17 @@ def test_child_processes_do_not_inherit(tmp_path: Path) -> None:
 
 def test_lock_removed_while_waiting(tmp_path: Path) -> None:
     """`clean` removes .flowctl with the lock in it: who waited must lock what is there now, not a ghost."""
-    with hold(tmp_path, 1.0) as holder:
-        shutil.rmtree(tmp_path / ".flowctl")
-        with component_lock(tmp_path, timeout_s=5):
+    with hold(tmp_path) as holder:
+
+        def clean(_: int | None) -> None:
+            shutil.rmtree(tmp_path / ".flowctl")
+            (tmp_path / ".flowctl").mkdir()
+            holder.kill()
+
+        with component_lock(tmp_path, timeout_s=10, on_wait=clean):
             with pytest.raises(LockedError), component_lock(tmp_path, timeout_s=0.1):
                 pass
-            assert holder.wait(10) == 0
+            assert (tmp_path / ".flowctl/lock").read_text() == f"{os.getpid()}\n"
 
 
 def test_shared_holders_do_not_exclude_each_other(tmp_path: Path) -> None:

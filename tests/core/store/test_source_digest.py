@@ -16,7 +16,7 @@ import pytest
 
 from flowctl_core.errors import SourceError
 from flowctl_core.models import Inputs
-from flowctl_core.store import stat_index
+from flowctl_core.store import rehash, stat_index
 from flowctl_core.store.files import remove_any
 from flowctl_core.store.source_digest import SourceDigest, changed_inputs, digest_source
 
@@ -159,14 +159,31 @@ def test_racy_edits_are_never_missed(root: Path) -> None:
 
 
 def test_young_entries_are_not_trusted(root: Path) -> None:
-    """What was written in the tick of the digest is read again, however equal lstat looks."""
-    index_path = root / ".flowctl/index"
-    digest_source(root, Inputs())
-    index = stat_index.load(index_path)
-    assert index is not None
-    began = index_path.stat().st_mtime_ns
-    for seen in index.file_stats + index.dir_stats:
-        assert seen[1] == -1 or max(seen[2], seen[3]) < began
+    """What is not older than the digest's beginning is read again, however equal lstat looks."""
+    first = settle(root)
+    future = time.time_ns() + 3600 * 10**9
+    os.utime(root / "main.go", ns=(future, future))
+    for _ in range(3):
+        digest = digest_source(root, Inputs())
+        assert (digest.hashed, digest.digest) == (1, first.digest)
+        assert dict(digest.stamp_entries())[str(root / "main.go")][1] == -1  # type: ignore[index]
+        assert [kind for path, kind, _ in digest.entries() if path == "main.go"] == ["file"]
+    os.utime(root / "main.go", ns=(0, 0))
+    assert settle(root).digest == first.digest
+
+
+def test_young_is_decided_by_the_file_systems_own_clock(root: Path) -> None:
+    """The beginning is the time of a file made beside the index; whole-second times are taken as coarse."""
+    began = 1_700_000_001_500_000_000
+    stats = [
+        (0o100644, 1, began - 1, began - 1, 7),
+        (0o100644, 1, began, 5, 7),
+        (0o100644, 1, 5, began, 7),
+        (0o100644, 1, 1_700_000_000_000_000_000, 1_700_000_000_000_000_000, 7),
+        (0o100644, 1, 1_600_000_000_000_000_000, 1_600_000_000_000_000_000, 7),
+    ]
+    rehash._distrust_young(stats, began)
+    assert [seen[1] for seen in stats] == [1, -1, -1, -1, 1]
 
 
 def test_include_exclude_generated(root: Path, tmp_path: Path) -> None:
