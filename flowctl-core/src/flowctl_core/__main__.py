@@ -14,21 +14,32 @@ def main() -> None:
     """Run the command line and exit with its code."""
     # pydantic would read the metadata of every installed distribution to look for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    arguments = sys.argv[1:]
+    from flowctl_core.cli import streams
+
+    streams.prepare()
+    try:
+        code = _run(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules were imported, or while the answer was printed
+        streams.write_aside("error: interrupted\n")
+        code = 130
+    sys.exit(streams.finish(code))
+
+
+def _run(arguments: list[str]) -> int:
     if arguments == ["--version"]:
         from flowctl_core import __version__
 
         sys.stdout.write(f"flowctl {__version__}\n")
-        sys.exit(0)
+        return 0
     from flowctl_core.noop import answer
 
     text = answer(arguments)
     if text is not None:
         sys.stdout.write(text)
-        sys.exit(0)
+        return 0
     from flowctl_core.cli.app import run
 
-    sys.exit(run(arguments))
+    return run(arguments)
 
 
 if __name__ == "__main__":

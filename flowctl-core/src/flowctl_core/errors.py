@@ -187,6 +187,13 @@ class PluginError(FlowctlError):
     http_status = 500
 
 
+class InternalError(FlowctlError):
+    """A fault in flowctl itself; please report it."""
+
+    code = "internal"
+    exit_code = 70  # sysexits.h: EX_SOFTWARE
+
+
 class CancelledError(FlowctlError):
     """The user pressed Ctrl-C or the build was cancelled; every child process has been ended."""
 

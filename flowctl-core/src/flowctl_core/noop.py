@@ -74,12 +74,10 @@ def _from_stamp(form: str, started: float) -> str | None:
             return None
     report = stamp["report"]
     report["duration_s"] = round(perf_counter() - started, 4)
+    from flowctl_core.cli.summary import build_summary, json_text
+
     if form == "json":
-        from json import dumps
-
-        return dumps(report, indent=2, ensure_ascii=False) + "\n"
-    from flowctl_core.cli.summary import build_summary
-
+        return json_text(report)
     for warning in report["warnings"]:
         sys.stderr.write(f"warning: {warning}\n")
     return build_summary(report) + "\n"

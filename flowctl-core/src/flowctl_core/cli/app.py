@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +12,7 @@ import flowctl_core
 from flowctl_core.cli import cache, component, config, doctor, plugin, schema
 from flowctl_core.cli.failure import show_failure
 from flowctl_core.cli.options import GLOBAL, Output, OutputFormat
-from flowctl_core.errors import CancelledError, FlowctlError, StoreError, UsageError
+from flowctl_core.errors import CancelledError, FlowctlError, InternalError, StoreError, UsageError
 
 app = typer.Typer(
     name="flowctl",
@@ -31,8 +29,7 @@ app.add_typer(config.app, name="config")
 app.command("schema")(schema.schema)
 app.command("doctor")(doctor.doctor)
 
-INTERNAL_ERROR = 70
-"""Exit code of a fault in flowctl itself (sysexits.h EX_SOFTWARE)."""
+_FAULT = "this is a fault in flowctl itself; please report it with the lines that Python printed"
 
 
 def _print_version(asked: bool) -> None:
@@ -75,9 +72,6 @@ def run(arguments: list[str]) -> int:
         return show_failure(error)
     except KeyboardInterrupt:
         return show_failure(CancelledError("interrupted; every tool that was running has been ended"))
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader is gone; flushing at exit would fail again
-        return 0
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         return show_failure(
@@ -86,15 +80,15 @@ def run(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - a fault of ours: say so, and show all of it
         import traceback
 
-        sys.stderr.write("".join(traceback.format_exception(error)))
-        sys.stderr.write("error: this is a fault in flowctl itself; please report it with the lines above\n")
-        return INTERNAL_ERROR
+        return show_failure(InternalError(_FAULT, output="".join(traceback.format_exception(error))))
 
 
 def _see_output_format(arguments: list[str]) -> None:
     """Note `-o json` before parsing, so that even a usage error is answered in the format asked for."""
     for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        text = value if flag in ("-o", "--output") else flag.removeprefix("--output=") if "--output=" in flag else ""
+        text = value if flag in ("-o", "--output") else ""
+        for prefix in ("--output=", "-o"):
+            text = text or (flag.removeprefix(prefix) if flag.startswith(prefix) else "")
         if text in OutputFormat.__members__:
             GLOBAL.output = OutputFormat(text)
 

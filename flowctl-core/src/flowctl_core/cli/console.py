@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from flowctl_core.cli.options import GLOBAL, OutputFormat
+from flowctl_core.cli.streams import write, write_aside
+from flowctl_core.cli.summary import json_text
 
 
 def is_terminal() -> bool:
-    """True when a person sees standard error, where progress goes."""
-    return sys.stderr.isatty()
+    """True when a person sees standard error, where progress goes, on a terminal that can move its cursor."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def is_coloured() -> bool:
+    """True when what a person sees may have colours (https://no-color.org)."""
+    return is_terminal() and not os.environ.get("NO_COLOR")
 
 
 def machine_readable() -> bool:
@@ -23,27 +31,30 @@ def machine_readable() -> bool:
 def say(text: str = "") -> None:
     """A line for people on standard output; silent under -o json and -o yaml."""
     if not machine_readable():
-        sys.stdout.write(text + "\n")
+        write(text + "\n")
 
 
 def say_aside(text: str) -> None:
     """A line for people on standard error: warnings and progress, whatever the output format."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    write_aside(text + "\n")
 
 
 def emit(data: Any) -> bool:
     """Print data in the machine format that was asked for; False when a person is to be shown a table."""
     if GLOBAL.output is OutputFormat.json:
-        sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False, default=str) + "\n")
+        write(json_text(data))
         return True
     if GLOBAL.output is OutputFormat.yaml:
+        import io
+
         from ruamel.yaml import YAML
 
         yaml = YAML(typ="safe", pure=True)
         yaml.default_flow_style = False
         yaml.allow_unicode = True
-        yaml.dump(json.loads(json.dumps(data, default=str)), sys.stdout)
+        text = io.StringIO()
+        yaml.dump(json.loads(json.dumps(data, default=str)), text)
+        write(text.getvalue())
         return True
     return False
 
@@ -53,4 +64,4 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     texts = [[str(cell) for cell in row] for row in rows]
     widths = [max([len(heading), *(len(row[column]) for row in texts)]) for column, heading in enumerate(headings)]
     for line in [list(headings), *texts]:
-        sys.stdout.write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")
+        write("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flowctl_core import errors
-from flowctl_core.cli.app import INTERNAL_ERROR
 
 
 def exit_code_table() -> str:
@@ -15,7 +14,6 @@ def exit_code_table() -> str:
             if kind not in (errors.FlowctlError, errors.DetectionError):
                 rows.append((kind.exit_code, kind.code, meaning))
     rows.append((1, "-", "`flowctl doctor` found something missing."))
-    rows.append((INTERNAL_ERROR, "-", "A fault in flowctl itself; please report it."))
     lines = ["| Exit code | `error.code` in JSON | Meaning |", "|---|---|---|"]
     lines += [f"| {code} | {f'`{name}`' if name != '-' else '–'} | {meaning} |" for code, name, meaning in sorted(rows)]
     return "\n".join(lines) + "\n"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
-import json
 from typing import Annotated
 
 import typer
+
+from flowctl_core.cli.streams import write
+from flowctl_core.cli.summary import json_text
 
 
 class SchemaKind(enum.StrEnum):
@@ -22,4 +24,4 @@ def schema(kind: Annotated[SchemaKind, typer.Argument(help="Which file.")]) -> N
     """Print the JSON Schema (2020-12) of component.yaml, bundle.yaml, pipeline.yaml or the configuration."""
     from flowctl_core.specfile.schema import json_schema
 
-    typer.echo(json.dumps(json_schema(kind.value), indent=2, ensure_ascii=False))
+    write(json_text(json_schema(kind.value)))

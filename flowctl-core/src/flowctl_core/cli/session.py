@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.cli.console import say_aside
 from flowctl_core.cli.options import GLOBAL
+from flowctl_core.errors import SourceError
 
 if TYPE_CHECKING:
     from flowctl_core.config.load import LoadedConfig
@@ -61,5 +62,8 @@ def make_engine(*, cache: bool = True, flags: dict[str, object] | None = None) -
 
 
 def absolute(path: Path) -> Path:
-    """The folder that the user named, absolute; symlinks in it stay as they are."""
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow symlinks
+    """The folder that the user named, absolute; symlinks in it stay as they are. Raises SourceError."""
+    try:
+        return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow symlinks
+    except FileNotFoundError as error:
+        raise SourceError("the current folder does not exist any more", hint="cd to one that does.") from error

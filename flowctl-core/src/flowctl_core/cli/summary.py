@@ -1,11 +1,21 @@
-"""The text that ends a build; no imports, since the no-op path prints it too."""
+"""The text that ends a build; next to no imports, since the no-op path prints it too."""
 
 from __future__ import annotations
+
+import sys
 
 TYPE_CHECKING = False  # typing itself would cost the no-op path several milliseconds
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+
+def json_text(data: Any) -> str:
+    """A document as `-o json` prints it: characters as they are where standard output can hold them."""
+    from json import dumps
+
+    ascii_only = sys.stdout.encoding.lower() not in ("utf-8", "utf8")
+    return dumps(data, indent=2, ensure_ascii=ascii_only, default=str) + "\n"
 
 
 def size_text(size: int) -> str:
