@@ -160,7 +160,7 @@ def test_nothing_outside_of_the_source_is_touched(cache: BuildCache, source: Pat
     assert not cache.store("h", component="c", source_root=source, artifacts=hostile.artifacts)
 
 
-@pytest.mark.parametrize("what", ["gone", "changed"])
+@pytest.mark.parametrize("what", ["gone", "changed", "changed-with-old-times"])
 def test_restore_is_all_or_nothing(cache: BuildCache, source: Path, what: str) -> None:
     artifacts = [program(source, b"1", "a"), program(source, b"2", "b")]
     assert cache.store("k", component="c", source_root=source, artifacts=artifacts)
@@ -168,12 +168,23 @@ def test_restore_is_all_or_nothing(cache: BuildCache, source: Path, what: str) -
     assert entry is not None
     blob = cache.content.path(artifacts[1].digest)
     blob.chmod(0o644)
+    before = blob.stat()
     blob.unlink() if what == "gone" else blob.write_bytes(b"3")
+    if what == "changed-with-old-times":
+        blob.chmod(0o444)
+        os.utime(blob, ns=(before.st_atime_ns, before.st_mtime_ns))
     (source / ".flowctl/bin/a").write_bytes(b"what is there now")
     assert cache.restore(entry, source) is None
     assert (source / ".flowctl/bin/a").read_bytes() == b"what is there now"
     assert cache.lookup("k") is None, "an entry that cannot be restored is forgotten"
     assert not list(source.rglob("*.tmp"))
+
+
+def test_a_touched_file_is_hashed_and_still_good(cache: BuildCache, source: Path) -> None:
+    entry = put(cache, source, "k", b"content")
+    os.utime(cache.content.path(entry.artifacts[0].digest))
+    assert cache.content.look(entry.artifacts[0].digest) not in entry.seen.values()
+    assert cache.restore(entry, source) == list(entry.artifacts)
 
 
 def test_info_and_prune_everything(cache: BuildCache, source: Path) -> None:

@@ -30,6 +30,7 @@ from flowctl_core.store.cache_index import CacheIndex, DamagedIndexError, is_dam
 from flowctl_core.store.content import ContentStore
 from flowctl_core.store.files import atomic_replace, remove_any, temporary_name
 from flowctl_core.store.lock import file_lock
+from flowctl_core.store.stat_index import Stat
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -146,6 +147,7 @@ class BuildCache:
             self._index()  # a damaged one is replaced before the lock is taken
             with self._lock(shared=True):
                 modes: dict[str, int] = {}
+                seen: dict[str, Stat] = {}
                 kept = []
                 size = 0
                 for artifact in artifacts:
@@ -157,6 +159,8 @@ class BuildCache:
                         real = path.resolve(strict=True)
                         modes[artifact.path] = real.stat().st_mode & 0o7777
                         digest = self.content.put(real)
+                        if (look := self.content.look(digest)) is not None:
+                            seen[digest] = look
                     if artifact.digest and artifact.digest != digest:
                         raise ValueError(f"{artifact.path} changed while it was stored")
                     kept.append(artifact.model_copy(update={"digest": digest}))
@@ -170,6 +174,7 @@ class BuildCache:
                     last_used=now,
                     artifacts=tuple(kept),
                     modes=modes,
+                    seen=seen,
                     tools=remember(tools),
                     plugins=dict(plugins or {}),
                     explain=dict(explain or {}),
@@ -200,7 +205,9 @@ class BuildCache:
                     if artifact.kind == "tree":
                         sound = self.content.get_tree(artifact.digest, temporary)
                     else:
-                        sound = self.content.copy_to(artifact.digest, temporary, entry.modes.get(artifact.path, 0o755))
+                        mode = entry.modes.get(artifact.path, 0o755)
+                        seen = entry.seen.get(artifact.digest)
+                        sound = self.content.copy_to(artifact.digest, temporary, mode, seen)
                     if not sound:
                         self._forget(entry)
                         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from flowctl_core.models import Artifact, Frozen, Tool
+from flowctl_core.store.stat_index import Stat
 
 
 class CachedTool(Frozen):
@@ -32,6 +33,9 @@ class CacheEntry(Frozen):
     artifacts: tuple[Artifact, ...]
     modes: dict[str, int] = Field(default_factory=dict)
     """File mode of each artifact, by its path."""
+    seen: dict[str, Stat] = Field(default_factory=dict)
+    """What lstat said of a stored file (by digest) when it was complete and on disk: a file that still looks so
+    need not be hashed again before it is restored."""
     tools: tuple[CachedTool, ...] = ()
     plugins: dict[str, str] = Field(default_factory=dict)
     """Plugin or wrapper → identity."""

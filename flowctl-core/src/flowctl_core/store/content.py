@@ -3,8 +3,9 @@
     <directory>/content/sha256/ab/<hex>    files, read-only, complete whenever they are visible
     <directory>/content/tmp/               being written
 
-A folder is kept as its files and a manifest, which is a file like any other. What is read is compared with
-its digest first: a changed or truncated file counts as missing and is removed.
+A folder is kept as its files and a manifest, which is a file like any other. What is read is compared with its
+digest first (or with how it looked when it was written): a changed or truncated file counts as missing and is
+removed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from flowctl_core.store import tree
 from flowctl_core.store.copying import copy_and_hash, copy_bytes, hash_bytes
 from flowctl_core.store.files import atomic_replace, remove_any, sync_folder, temporary_name
+from flowctl_core.store.stat_index import Stat, stat_of
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -98,9 +100,20 @@ class ContentStore:
                 temporary.unlink()
         return True
 
-    def copy_to(self, digest: str, destination: Path, mode: int) -> bool:
-        """Copy a stored file to a path where nothing is. False when it is missing or damaged; an incomplete
-        destination may then be left behind."""
+    def look(self, digest: str) -> Stat | None:
+        """What lstat says of a stored file, None when it is missing."""
+        try:
+            return stat_of(self.path(digest).lstat())
+        except FileNotFoundError:
+            return None
+
+    def copy_to(self, digest: str, destination: Path, mode: int, seen: Stat | None = None) -> bool:
+        """Copy a stored file to a path where nothing is.
+
+        `seen` is an earlier `look` at the complete file: while it still looks so, nobody wrote to it (every
+        write changes st_ctime_ns) and it is not hashed. False when it is missing or damaged; an incomplete
+        destination may then be left behind.
+        """
         path = self.path(digest)
         try:
             source = os.open(path, _READ)
@@ -109,7 +122,11 @@ class ContentStore:
         try:
             target = os.open(destination, _NEW, 0o600)
             try:
-                sound = "sha256:" + copy_and_hash(source, target) == digest
+                if seen is not None and stat_of(os.fstat(source)) == seen:
+                    copy_bytes(source, target)
+                    sound = True
+                else:
+                    sound = "sha256:" + copy_and_hash(source, target) == digest
                 os.fchmod(target, mode & 0o7777)
             finally:
                 os.close(target)
