@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PUBLIC = {"flowctl_core", "flowctl_core.models", "flowctl_core.errors"}
+PUBLIC = {"flowctl_core", "flowctl_core.models", "flowctl_core.errors", "flowctl_core.launcher"}
 LANGUAGES = sorted(path.name for path in ROOT.glob("flowctl-lang-*"))
 PARTS = {"plugin.py", "detect.py", "manifest.py", "targets.py", "toolchain.py", "build.py", "suite.py"}
 

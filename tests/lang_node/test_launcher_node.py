@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flowctl_lang_node.launcher import Launch, is_native, script, shebang
+from flowctl_core.launcher import is_native_program
+from flowctl_lang_node.launcher import Launch, script, shebang
 
 SHOW = "console.log(JSON.stringify({argv: process.argv.slice(2), cwd: process.cwd()}));process.exitCode = 7;"
 
@@ -106,7 +107,7 @@ def test_shebang(tmp_path: Path, line: str, words: list[str]) -> None:
 
 
 def test_native_programs_are_known_by_their_first_bytes(tmp_path: Path) -> None:
-    assert is_native(Path("/bin/sh"))
+    assert is_native_program(Path("/bin/sh"))
     (tmp_path / "x.js").write_text("1")
-    assert not is_native(tmp_path / "x.js")
-    assert not is_native(tmp_path / "none")
+    assert not is_native_program(tmp_path / "x.js")
+    assert not is_native_program(tmp_path / "none")

@@ -7,6 +7,7 @@ import shutil
 from typing import Any
 
 from flowctl_core.errors import BuildError, DependenciesMissingError
+from flowctl_core.launcher import is_native_program
 from flowctl_core.models import Artifact, BuildContext, BuildResult, Plan, Platform
 from flowctl_lang_node import atomic, launcher, outputs, semver
 from flowctl_lang_node.install import fetch_digest, is_fetched
@@ -50,7 +51,7 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
     artifacts = [Artifact(path=program, platform=platform)]
     for path in plan.generated:
         made = context.source_root / path
-        if outputs.snapshot(context.source_root, (path,)).keys() == {entry} and launcher.is_native(
+        if outputs.snapshot(context.source_root, (path,)).keys() == {entry} and is_native_program(
             context.source_root / entry
         ):
             continue  # the program itself was copied
@@ -143,7 +144,7 @@ def _place(plan: Plan, context: BuildContext, tooling: Tooling, entry: str) -> N
     """Write the launcher, or copy a program that needs none."""
     source = context.source_root / entry
     target = context.output_dir / plan.component
-    if launcher.is_native(source):
+    if is_native_program(source):
         shutil.copyfile(source, target)
         target.chmod(0o755)
     else:

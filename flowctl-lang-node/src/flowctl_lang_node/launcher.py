@@ -1,9 +1,4 @@
-"""The launcher: a POSIX shell script that starts a component with the chosen runtime.
-
-It needs nothing of flowctl. It finds the source tree from its own place (`<source>/.flowctl/bin/<name>`),
-through any symlinks and without `readlink -f`, which older macOS lacks; then it replaces itself with the
-runtime, so that signals and the exit code are the program's own.
-"""
+"""The launcher: what a component of Node.js is started by, with the chosen runtime."""
 
 from __future__ import annotations
 
@@ -12,22 +7,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-_TEMPLATE = """\
-#!/bin/sh
-# Starts {title}; written by flowctl, changed by every build.
-self=$0
-case $self in
-  */*) ;;
-  *) self=$(command -v -- "$self") ;;
-esac
-while [ -L "$self" ]; do
-  next=$(readlink "$self")
-  case $next in
-    /*) self=$next ;;
-    *) self=${{self%/*}}/$next ;;
-  esac
-done
-root=$(CDPATH= cd -- "${{self%/*}}/../.." && pwd -P) || exit 127
+from flowctl_core.launcher import launcher_script
+
+_BODY = """\
 entry=$root/{entry}
 if [ ! -f "$entry" ]; then
   echo "{shown}: $entry is missing; run: flowctl component build" >&2
@@ -64,15 +46,15 @@ def script(name: str, launch: Launch) -> str:
     """The launcher's text."""
     options = [" " + shlex.quote(option) for option in launch.options]
     options += [f' {option} "$root/"{shlex.quote(path)}' for option, path in launch.preload]
-    return _TEMPLATE.format(
-        # A name ends up in a comment and in messages: nothing of it may be read as shell.
-        title=re.sub(r"[^\w./@-]", "_", launch.entry),
+    body = _BODY.format(
+        # A name ends up in messages: nothing of it may be read as shell.
         shown=re.sub(r"[^\w.@-]", "_", name),
         entry=shlex.quote(launch.entry),
         runtime=shlex.quote(launch.runtime),
         program=launch.program,
         options="".join(options),
     )
+    return launcher_script(launch.entry, body)
 
 
 def shebang(path: Path) -> list[str]:
@@ -88,13 +70,3 @@ def shebang(path: Path) -> list[str]:
     if words and words[0].rsplit("/", 1)[-1] == "env":
         words = [word for word in words[1:] if word != "-S" and "=" not in word.split("/")[0]]
     return words
-
-
-def is_native(path: Path) -> bool:
-    """True for an ELF or Mach-O executable, which starts by itself."""
-    try:
-        with path.open("rb") as file:
-            magic = file.read(4)
-    except OSError:
-        return False
-    return magic in (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xce\xfa\xed\xfe", b"\xca\xfe\xba\xbe")

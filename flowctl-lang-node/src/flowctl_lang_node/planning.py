@@ -214,7 +214,8 @@ def _inputs(
     generated: tuple[str, ...],
     installs: bool,
 ) -> Inputs:
-    exclude = ["node_modules", "coverage", ".nyc_output", "*.tsbuildinfo", ".turbo", "/.pnp.*", "/.yarn/cache"]
+    exclude = ["node_modules", "coverage", ".nyc_output", "*.tsbuildinfo", ".turbo", ".pnp.*"]
+    exclude += [f"**/.yarn/{name}" for name in ("cache", "unplugged", "install-state.gz", "build-state.yml")]
     exclude += [f"/{path}" for path in generated]
     fetch: list[str] = []
     if installs:

@@ -5,27 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from shlex import quote
 
+from flowctl_core.launcher import launcher_script
 from flowctl_lang_python.recipe import Recipe
 
 BOOT_FOLDER = "flowctl"
 """Folder in the environment with the Python file that the launcher starts, named like the component so that
 usage texts show that name."""
 
-_LAUNCHER = """\
-#!/bin/sh
-# Starts the component in its environment, from any folder and through any symlink.
-# Needs nothing but sh and readlink.
-self=$0
-while [ -h "$self" ]; do
-  link=$(readlink "$self") || exit 126
-  case $link in
-    /*) self=$link ;;
-    *) case $self in */*) self=${{self%/*}}/$link ;; *) self=$link ;; esac ;;
-  esac
-done
-case $self in */*) here=${{self%/*}} ;; *) here=. ;; esac
-here=$(CDPATH= cd -P "${{here:-/}}" && pwd -P) || exit 126
-home=${{here%/*}}
+_BODY = """\
+home=$root/.flowctl
 python=$home/env/bin/python
 if [ ! -x "$python" ]; then
   echo "$0: the environment $home/env is missing; run: flowctl component build" >&2
@@ -67,12 +55,9 @@ def boot_file(recipe: Recipe) -> str | None:
 
 
 def text(recipe: Recipe, name: str) -> str:
-    """Text of the launcher. It lies in a folder directly below `.flowctl`, wherever that is."""
-    if recipe.kind == "file":
-        start = '"${home%/*}"/' + quote(recipe.target)
-    else:
-        start = f'"$home"/env/{BOOT_FOLDER}/{quote(name)}'
-    return _LAUNCHER.format(start=start)
+    """Text of the launcher."""
+    path = quote(recipe.target) if recipe.kind == "file" else f".flowctl/env/{BOOT_FOLDER}/{quote(name)}"
+    return launcher_script(recipe.target, _BODY.format(start=f'"$root"/{path}'))
 
 
 def write(path: Path, content: str, *, executable: bool = False) -> bool:

@@ -11,25 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowctl_core.errors import BuildError
+from flowctl_core.launcher import is_native_program, launcher_script
 from flowctl_core.models import Artifact, BuildContext, BuildResult, Plan, Platform, TestReport
 
 TEST_COMMAND_HINT = "Set build.local.languages.{language}.test_command in ~/.flowctl/config.yaml."
 
 _USUAL_PLACES = ("{name}", "bin/{name}", "build/{name}", "dist/{name}", "target/release/{name}", "target/debug/{name}")
 _INTERPRETERS = {".js": "node", ".mjs": "node", ".cjs": "node", ".py": "python3", ".jar": "java -jar"}
-_NATIVE_MAGIC = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"\xfe\xed\xfa\xcf")
-
-_LAUNCHER = """\
-#!/bin/sh
-# Starts {binary} of the component folder, from wherever this file is linked.
-self=$0
-while [ -h "$self" ]; do
-  link=$(ls -ld -- "$self"); link=${{link#*" -> "}}
-  case $link in /*) self=$link ;; *) self=$(dirname -- "$self")/$link ;; esac
-done
-root=$(cd -- "$(dirname -- "$self")/../.." && pwd -P) || exit 127
-exec {interpreter}"$root"/{binary} "$@"
-"""
 
 
 def build(plan: Plan, context: BuildContext) -> BuildResult:
@@ -122,25 +110,28 @@ def _find_binary(plan: Plan, context: BuildContext, started_ns: int) -> str:
 def _take(binary: str, plan: Plan, context: BuildContext) -> Artifact:
     """Put a native program, or a launcher for a script, into the output folder."""
     made, target = context.source_root / binary, context.output_dir / plan.component
-    with made.open("rb") as file:
-        start = file.read(4)
-    if start in _NATIVE_MAGIC:
+    if is_native_program(made):
         if Path(binary) == Path(plan.component):
             shutil.move(made, target)  # frees the name for the link ./<name>
         else:
             shutil.copy2(made, target)
     else:
         interpreter = _INTERPRETERS.get(made.suffix, "")
-        if not interpreter and (start[:2] != b"#!" or not os.access(made, os.X_OK)):
+        if not interpreter and not (_has_shebang(made) and os.access(made, os.X_OK)):
             raise BuildError(
                 f"{binary} is neither a native program nor an executable script",
                 hint=f"Begin it with a #! line and run chmod +x {binary} in the build command.",
             )
-        text = _LAUNCHER.format(binary=shlex.quote(binary), interpreter=f"{interpreter} " if interpreter else "")
+        text = launcher_script(binary, f'exec {interpreter} "$root"/{shlex.quote(binary)} "$@"\n')
         target.write_text(text, encoding="utf-8")
         target.chmod(0o755)
     relative = target.relative_to(context.source_root).as_posix()
     return Artifact(path=relative, kind="program", platform=Platform.host())
+
+
+def _has_shebang(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) == b"#!"
 
 
 def _hint(plan: Plan, context: BuildContext) -> str:
