@@ -20,8 +20,11 @@ class Artifact(Frozen):
     """
 
     path: str
+    """Relative to the source tree, POSIX spelling."""
     kind: ArtifactKind = "program"
+    """`program`, `library` (a shared library), or `tree` (a folder that the program needs beside it)."""
     platform: Platform
+    """What it runs on, `os/arch`."""
     digest: str = ""
     """`sha256:<hex>` of the bytes; for a tree, of its canonical listing (path, mode, digest)."""
     size: int = 0
@@ -65,6 +68,7 @@ class CleanReport(Frozen):
     """Paths that clean removed, relative to the source tree."""
 
     removed: tuple[str, ...] = ()
+    """Paths, relative to the source tree."""
 
 
 class Dependency(Frozen):

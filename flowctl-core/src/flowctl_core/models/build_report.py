@@ -16,15 +16,23 @@ class BuildReport(Frozen):
     """The answer of `flowctl component build` (`-o json` prints exactly these fields)."""
 
     component: str
+    """Name of the component."""
     version: str
+    """From component.yaml or the manifest, without a leading v; `0.0.0` where nothing declares one."""
     language: str
+    """Language of the builder; `command` for a command in component.yaml."""
     platform: Platform
+    """This machine, `os/arch`."""
     profile: Profile
+    """`dev` for a local build."""
     cache: CacheOutcome
     """`fresh`: up to date, nothing ran; `hit`: restored from the cache; `miss`: built."""
     duration_s: float
+    """Seconds, from reading the source to the last file written."""
     artifacts: tuple[Artifact, ...]
+    """What was made, or is there already."""
     warnings: tuple[str, ...] = ()
+    """Texts for people."""
     explanation: tuple[str, ...] = ()
     """With `--explain`: which inputs caused the miss."""
     link: str | None = None

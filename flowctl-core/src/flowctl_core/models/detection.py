@@ -15,6 +15,7 @@ class Evidence(Frozen):
     path: str
     """Relative to the source tree, POSIX spelling."""
     reason: str
+    """What the file says about the language."""
 
 
 class Detection(Frozen):

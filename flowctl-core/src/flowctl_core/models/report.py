@@ -15,8 +15,11 @@ class TestCase(Frozen):
     __test__ = False
 
     name: str
+    """As the test tool names it."""
     outcome: Outcome
+    """`skipped` was not run; `error` could not run."""
     duration_s: float = 0.0
+    """Seconds; 0 where the tool does not say."""
     output: str = ""
     """What the test printed; filled in for failures."""
 
@@ -29,17 +32,24 @@ class TestReport(Frozen):
     tool: str
     """`go test`, `cargo test`, `npm test`, `pytest`, …"""
     command: tuple[str, ...] = ()
+    """The command that ran, argv."""
     passed: int = 0
+    """Tests that ran and passed."""
     failed: int = 0
+    """Tests that ran and failed."""
     skipped: int = 0
+    """Tests that the project left out."""
     errors: int = 0
     """Tests that could not run: a package that does not compile, a collection error."""
     counted: bool = True
     """False: the tool ended without a report that could be counted (a custom script); only its exit
     code is known, in `exit_code`."""
     exit_code: int = 0
+    """Exit code of the test tool."""
     duration_s: float = 0.0
+    """Seconds."""
     cases: tuple[TestCase, ...] = ()
+    """The tests one by one, where the tool lists them."""
     output: str = ""
     """The tool's own output, whole, when something failed."""
 

@@ -40,16 +40,21 @@ class PluginRecord(Frozen):
     name: str
     """Entry point name; for a builder the name that configuration and `call` use."""
     distribution: str
+    """Distribution that it comes from."""
     version: str
+    """Version of the distribution."""
     value: str
     """`module:attribute` of the entry point."""
     contract: int | None = None
     """Contract version that the plugin declares."""
     hooks: tuple[str, ...] = ()
+    """Hooks of the contract that it implements."""
     kind: Kind = "unknown"
+    """`unknown` for one that cannot be loaded."""
     wrappers: bool = False
     """True when it wraps hooks of other plugins: then it takes part in each build's key."""
     state: State = "active"
+    """`conflict`: two distributions claim the name, and neither is used."""
     problem: str | None = None
     """Why it is not active."""
     detail: str | None = None

@@ -16,6 +16,7 @@ class Finding(Frozen):
     """A problem: what is wrong, where, and how bad it is."""
 
     severity: Severity
+    """Only an error makes the component invalid."""
     file: str
     """As shown to the user: relative to the working directory where it is below it."""
     line: int | None = None
@@ -23,6 +24,7 @@ class Finding(Frozen):
     field: str = ""
     """Dotted path, `spec.languages[0].main`; empty for the file as a whole."""
     message: str
+    """What is wrong, and where it helps, what was probably meant."""
 
     def __str__(self) -> str:
         """`component.yaml:12: spec.type: 'sorce' is not a type; did you mean 'source'?`."""
