@@ -366,3 +366,18 @@ def test_clean_does_not_follow_symlinks_out_of_the_tree(tree: Callable[..., Tree
     (made.root / "dist").symlink_to(outside)
     driver.clean(plan)
     assert (outside / "cli.js").exists()
+
+
+@pytest.mark.parametrize("settings", ["", "nodeLinker: node-modules\n"], ids=["plug-and-play", "node_modules"])
+@pytest.mark.parametrize(
+    ("kind", "source"), [("commonjs", WAIT), ("module", "import ms from 'ms'; console.log(ms('2h'))")]
+)
+def test_yarn_4(
+    tree: Callable[..., Tree], managers: Callable[..., dict[str, str]], settings: str, kind: str, source: str
+) -> None:
+    environ = managers("@yarnpkg/cli-dist@4")
+    manifest = {"name": "sink", "bin": "a.js", "type": kind, "dependencies": {"ms": MS}, "packageManager": "yarn@4.9.2"}
+    made = tree({"package.json": manifest, "a.js": source, ".yarnrc.yml": settings}, name="with space")
+    subprocess.run(["yarn", "install"], cwd=made.root, env=environ, check=True, capture_output=True)
+    subprocess.run("rm -rf .pnp* node_modules", shell=True, cwd=made.root, check=True)
+    assert whole(drive(made, environ=environ)) == ("waited 2 hours" if kind == "commonjs" else "7200000")
