@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import JsonValue
 
 from flowctl_core.models import Plan
+from flowctl_core.store.source_digest import digest_source
 from flowctl_core.testing.conformance.subject import Subject
 from flowctl_core.testing.conformance.workshop import NAME, Workshop, read_only
 from flowctl_core.testing.observation import observe
@@ -95,16 +96,14 @@ class PlanningRules(Subject):
 
     def test_plan_inputs_cover_the_evidence(self, workshop: Workshop) -> None:
         """A change in a file that decided what to build is a change of the inputs."""
-        import pathspec
-
-        driver = workshop.driver(workshop.tree())
+        root = workshop.tree()
+        driver = workshop.driver(root)
         detection = driver.detect()
-        inputs = driver.plan(detection).inputs
-        include = pathspec.PathSpec.from_lines("gitignore", inputs.include)
-        exclude = pathspec.PathSpec.from_lines("gitignore", inputs.exclude)
+        plan = driver.plan(detection)
+        inputs = digest_source(root, plan.inputs, generated=(*plan.generated, *plan.fetched)).manifest()
         assert detection is not None
         for evidence in detection.evidence:
-            covered = include.match_file(evidence.path) and not exclude.match_file(evidence.path)
+            covered = evidence.path in inputs or any(path.startswith(f"{evidence.path}/") for path in inputs)
             assert covered, f"Plan.inputs leaves out {evidence.path}, so a change of it would not build again"
 
     def test_plan_is_quick(self, workshop: Workshop) -> None:
