@@ -17,7 +17,7 @@ from flowctl_core.models import CompletedCommand
 _TIDY = "Run `go mod tidy` in the module's folder and commit go.mod and go.sum."
 _UNTIDY = re.compile(
     r"missing go\.sum entry|updates to go\.(mod|work|sum) needed|no required module provides package|"
-    r"go\.mod file indicates go .* but|is not in your go\.mod file"
+    r"import lookup disabled by -mod=readonly|go\.mod file indicates go .* but|is not in your go\.mod file"
 )
 _LOOKUP_OFF = re.compile(r"(?:(\S+@\S+): |(?:package )?(\S+): )?module lookup disabled by GOPROXY=off")
 _MODULE = re.compile(r"(?<![\w/.@-])([\w.~-]+(?:/[\w.~!-]+)+@v[\w.+-]+)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -25,8 +26,9 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
         return FetchReport(fetched=0)
     what = "go mod download"
     arguments = ["mod", "download", "-json", "-x"]
-    if plan.details.get("workspace") is not True:
-        arguments.append(f"-modfile={_private_copy(plan, context)}")
+    copy = _private_copy(plan, context) if plan.details.get("workspace") is not True else None
+    if copy is not None:
+        arguments.append(f"-modfile={copy}")
     context.progress.step(what)
     done = run_go(
         plan,
@@ -38,7 +40,9 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
     modules = _modules(done.stdout)
     failed = [str(module["Error"]) for module in modules if module.get("Error")]
     if not done.ok or failed:
-        raise fetch_failure(_readable(done, failed), what, offline=context.offline)
+        raise fetch_failure(
+            _readable(done, failed, copy, context.source_root / plan.root), what, offline=context.offline
+        )
     _check_imports(plan, context)
     return FetchReport(fetched=len(modules))
 
@@ -81,12 +85,15 @@ def _modules(text: str) -> list[dict[str, object]]:
     return found
 
 
-def _readable(done: CompletedCommand, failed: list[str]) -> CompletedCommand:
-    """Only the words that are for people: no JSON, no list of requests."""
+def _readable(done: CompletedCommand, failed: list[str], copy: Path | None, cwd: Path) -> CompletedCommand:
+    """Only the words that are for people: no JSON, no list of requests, and the source's own go.mod by its name."""
     said = [line for line in done.stderr.splitlines() if not line.startswith("# get ")]
     known = "\n".join(said)
-    said += [error for error in failed if error not in known]
-    return done.model_copy(update={"stdout": "", "stderr": "\n".join(said)})
+    text = "\n".join([*said, *(error for error in failed if error not in known)])
+    if copy is not None:
+        for path in (str(copy), os.path.relpath(copy, cwd)):
+            text = text.replace(path, "go.mod")
+    return done.model_copy(update={"stdout": "", "stderr": text})
 
 
 def _show(line: str, context: BuildContext) -> None:

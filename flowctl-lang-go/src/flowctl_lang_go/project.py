@@ -122,6 +122,14 @@ def _asked_for(tree: Tree, target: Target, modules: list[Module], root: str, ent
             continue
         if tree.source.exists(place) and place.endswith(".go"):
             return _program_at(tree, target, posixpath.dirname(place) or ".", entry_point)
+        program = tree.program(place, target)
+        if program is not None:
+            return program
+        below = _below(tree, target, place)
+        if len(below) == 1:
+            return below[0]
+        if below:
+            raise PlanError(f"there are several Go programs in {place}: {_listed(below)}", hint=_choice(below))
         if place in tree.go_files:
             return _program_at(tree, target, place, entry_point)
     programs = programs_of(tree, target, modules)
@@ -132,6 +140,15 @@ def _asked_for(tree: Tree, target: Target, modules: list[Module], root: str, ent
         f"there is no Go program {entry_point}" + (f" ({_listed(programs)})" if programs else ""),
         hint=_choice(programs) if programs else "Name a file or folder with `package main`.",
     )
+
+
+def _below(tree: Tree, target: Target, place: str) -> list[Program]:
+    """Programs in the folders below one, in whatever module; those that serve something beside it only if alone."""
+    if place == "." or not tree.source.is_dir(place):
+        return []
+    found = [tree.program(folder, target) for folder in tree.go_files if is_below(folder, place)]
+    programs = [program for program in found if program is not None]
+    return [p for p in programs if not is_aside(posixpath.relpath(p.folder, place))] or programs
 
 
 def _program_at(tree: Tree, target: Target, folder: str, entry_point: str) -> Program:

@@ -137,7 +137,8 @@ class Tree:
         return Traits(cgo=cgo, embeds=embeds)
 
     def _folders_of(self, name: str) -> tuple[str, ...]:
-        found = [posixpath.dirname(path) or "." for path in self._files if posixpath.basename(path) == name]
+        files = [path for path in self._files if posixpath.basename(path) == name and self.source.exists(path)]
+        found = [posixpath.dirname(path) or "." for path in files]
         return tuple(sorted(found, key=lambda folder: (folder != ".", folder.count("/"), folder)))
 
 
