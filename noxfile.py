@@ -64,7 +64,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Every page is reachable from the index, and every link leads somewhere."""
+    """The generated parts are up to date, every page is reachable from the index, every link leads somewhere."""
+    python(session, "docs/generate.py", "--check")
     python(session, "-m", "pytest", "-q", "tests/architecture/test_docs.py")
 
 

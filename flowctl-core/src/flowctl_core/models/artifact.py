@@ -22,7 +22,7 @@ class Artifact(Frozen):
     path: str
     """Relative to the source tree, POSIX spelling."""
     kind: ArtifactKind = "program"
-    """`program`, `library` (a shared library), or `tree` (a folder that the program needs beside it)."""
+    """`program`, `library` (that other languages load), or `tree` (a folder that the program needs beside it)."""
     platform: Platform
     """What it runs on, `os/arch`."""
     digest: str = ""

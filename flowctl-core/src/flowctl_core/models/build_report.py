@@ -18,9 +18,9 @@ class BuildReport(Frozen):
     component: str
     """Name of the component."""
     version: str
-    """From component.yaml or the manifest, without a leading v; `0.0.0` where nothing declares one."""
+    """From component.yaml, without a leading v; `0.0.0` where nothing declares one."""
     language: str
-    """Language of the builder; `command` for a command in component.yaml."""
+    """The builder's, or what component.yaml names; `command` for a build command alone."""
     platform: Platform
     """This machine, `os/arch`."""
     profile: Profile

@@ -54,19 +54,26 @@ class CacheInfo(Frozen):
     """What `flowctl cache info` shows."""
 
     path: Path
+    """Its folder."""
     entries: int
+    """Builds that it holds."""
     files: int
+    """Files that they consist of."""
     bytes: int
     """Of the stored files."""
     limit: int
+    """Bytes that it holds itself to."""
 
 
 class PruneReport(Frozen):
     """What `flowctl cache prune` removed."""
 
     entries: int = 0
+    """Builds that were removed."""
     files: int = 0
+    """Files that were removed."""
     bytes: int = 0
+    """Bytes that were freed."""
 
 
 def remember(tools: Iterable[Tool]) -> tuple[CachedTool, ...]:

@@ -1,0 +1,1 @@
+"""The functions that make the generated parts of the documentation; `docs/generate.py` is the command."""
