@@ -101,6 +101,7 @@ def plan(job: Job) -> None:
         languages=job.engine.config.build.local.languages,
     )
     job.plan = job.engine.plugins.plan(job.builder, job.source, request)
+    outputs.require_inside(job.root, (*job.plan.generated, *job.plan.fetched), job.builder)
     job.warnings.extend(job.plan.warnings)
     job.environment = tool_environment(job.engine.environ, job.plan.environment, job.plan.passthrough)
 
@@ -219,6 +220,7 @@ def build(job: Job) -> None:
     except DependenciesMissingError:
         _fetch_now(job)
         job.result = job.engine.plugins.build(job.builder, job.plan, context)
+    outputs.require_inside(job.root, (artifact.path for artifact in job.result.artifacts), job.builder)
     job.warnings.extend(job.result.warnings)
     measured = [_measured(job.root, artifact) for artifact in job.result.artifacts]
     job.artifacts = outputs.place(job.root, staging, measured)

@@ -239,7 +239,7 @@ def test_what_is_no_file_in_the_folder_is_refused(tmp_path):
     assert "component.yaml" in problems(path)[0]  # a loop
     path.unlink()
     path.mkdir()
-    assert problems(path)[0].endswith("is not a file")
+    assert problems(path)[0].endswith("not a file")
     path.rmdir()
     os.mkfifo(path)  # reading it would wait for ever
     assert problems(path)[0].endswith("is not a file")

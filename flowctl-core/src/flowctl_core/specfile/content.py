@@ -30,7 +30,8 @@ def read_bytes(path: Path) -> bytes:
             raise SpecError(f"{shown} is a link that leads outside its folder", hint="Copy the file into the folder.")
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise SpecError(f"{shown} is not a file")
+            what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+            raise SpecError(f"{shown} is {what}, not a file")
         if status.st_size > MAX_BYTES:
             raise SpecError(
                 f"{shown} has {status.st_size:,} bytes; more than {MAX_BYTES:,} are not read",
@@ -40,6 +41,8 @@ def read_bytes(path: Path) -> bytes:
         with os.fdopen(descriptor, "rb") as file:
             return file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
+        if path.is_symlink():
+            raise SpecError(f"{shown} is a link to {path.readlink()}, which does not exist") from error
         raise SpecError(f"{shown} does not exist") from error
     except (
         OSError,

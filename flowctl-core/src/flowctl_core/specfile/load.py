@@ -129,9 +129,15 @@ def _same(document: BaseModel, wanted: type[S]) -> S:
     return document
 
 
+_COMPONENT_HINT = (
+    "Mend it (`flowctl schema component` prints what it may hold), or let `flowctl component init --force` write a new "
+    "one from what is detected."
+)
+
+
 def load_component(path: Path) -> LoadedSpec[ComponentSpec]:
     """component.yaml. Raises SpecError naming file, line and field of every problem."""
-    return _load(path, _component_format(), "Run `flowctl component init` to write one from what is detected.")
+    return _load(path, _component_format(), _COMPONENT_HINT)
 
 
 def load_bundle(path: Path) -> LoadedSpec[BundleSpec]:
@@ -179,10 +185,10 @@ def parse_component(content: bytes, name: str = "component.yaml") -> LoadedSpec[
 def _load(path: Path, form: _Format[S], hint: str | None = None) -> LoadedSpec[S]:
     try:
         reading = _read(path, form)
+        raise_errors(reading.findings)
     except SpecError as error:
         error.hint = error.hint or hint
         raise
-    raise_errors(reading.findings)
     return _present(reading)
 
 

@@ -6,9 +6,9 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from flowctl_core.errors import BuildError
+from flowctl_core.errors import BuildError, PluginError
 from flowctl_core.models import Artifact
 from flowctl_core.store.files import STATE_DIR, remove_any, system_refusals
 
@@ -24,6 +24,18 @@ def new_staging(state: Path) -> Path:
         shutil.rmtree(left, ignore_errors=True)
     with system_refusals(state):
         return Path(tempfile.mkdtemp(prefix="staging-", dir=state))
+
+
+def require_inside(root: Path, paths: Iterable[str], builder: str) -> None:
+    """Raise PluginError when a path that a builder names is not below the component's folder, also through links."""
+    real_root = root.resolve()
+    for path in paths:
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts or not (root / pure).parent.resolve().is_relative_to(real_root):
+            raise PluginError(
+                f"the builder {builder} names {path}, which is outside the component's folder",
+                hint="Nothing there is touched. Report this to the plugin's authors.",
+            )
 
 
 def place(root: Path, staging: Path, artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from flowctl_core.build.command.run import TEST_COMMAND_HINT, build, run_tests
 from flowctl_core.errors import NoTestsError, PlanError
@@ -61,6 +61,8 @@ class CommandBuilder:
                 hint="Add spec.build.native.command, or choose a language with --language.",
             )
         generated = tuple(path for path in (native.binary, *_declared_outputs(source)) if path)
+        for path in generated:
+            _require_inside(source, path)
         return Plan(
             component=request.name,
             version=request.version,
@@ -104,6 +106,16 @@ def _declared_outputs(source: SourceTree) -> tuple[str, ...]:
     return tuple(str(path) for path in outputs) if isinstance(outputs, list) else ()
 
 
+def _require_inside(source: SourceTree, path: str) -> None:
+    """What the command makes is copied, cached and removed by `clean`: all of it in the component's folder."""
+    if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+        raise PlanError(
+            f"component.yaml says that the build command makes {path}, which is outside the component's folder",
+            hint="Let the command make it in the component's folder, and name it relative to that folder.",
+        )
+    source.path(path)  # raises when a link on the way leads outside
+
+
 def _tools(native: NativeBuild, source: SourceTree) -> list[ToolRequirement]:
     program = native.command[0] if native.command else "sh"
     if "/" in program or source.exists(program):
@@ -120,8 +132,6 @@ def _warnings(native: NativeBuild) -> list[str]:
         forced = native.environment.get(variable)
         if forced not in (None, value):
             warnings.append(f"component.yaml forces {variable}={forced}: the program will not run on this host, {host}")
-    if native.binary and Path(native.binary).is_absolute():
-        warnings.append(f"build.native.binary is an absolute path, {native.binary}; write it relative to the component")
     return warnings
 
 
