@@ -70,7 +70,9 @@ def test(
 
     engine = make_engine(flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
     options = Options(language=language, entry_point=main, offline=offline)
-    test_component(engine, options, absolute(path), verbose=verbose)
+    code = test_component(engine, options, absolute(path), verbose=verbose)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()

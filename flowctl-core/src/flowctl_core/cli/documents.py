@@ -159,6 +159,8 @@ class TestDocument(Frozen):
     """What the test tool reported; null when the builder knows no tests."""
     interface: tuple[str, ...]
     """What is wrong with the interface."""
+    error: Failure | None
+    """Why the command fails; null when all is well."""
 
 
 class InitDocument(Frozen):

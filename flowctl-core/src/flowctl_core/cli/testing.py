@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowctl_core.cli.console import emit, say, say_aside
+from flowctl_core.cli.console import emit, machine_readable, say, say_aside
 from flowctl_core.cli.describing import interface_findings
-from flowctl_core.cli.documents import CountedTests, TestDocument
+from flowctl_core.cli.documents import CountedTests, FailureDocument, TestDocument
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import duration_text
-from flowctl_core.errors import InterfaceError, NoTestsError, TestsFailedError
+from flowctl_core.errors import FlowctlError, InterfaceError, NoTestsError, TestsFailedError
 from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import TestReport
 from flowctl_core.workflow import run_tests
@@ -20,11 +20,12 @@ NO_TESTS_HINT = (
 )
 
 
-def test_component(engine: Engine, options: Options, root: Path, *, verbose: bool) -> None:
-    """Run the tests, then validate the interface.
+def test_component(engine: Engine, options: Options, root: Path, *, verbose: bool) -> int:
+    """Run the tests, then validate the interface; returns the exit code.
 
     Raises TestsFailedError, NoTestsError when there are none, InterfaceError when what was built does not offer
-    what component.yaml declares; each after its report was shown.
+    what component.yaml declares; each after its report was shown. For programs the report carries the error, so that
+    they read one document.
     """
     job = Job(root, engine, options)
     with make_board([root.name], verbose=verbose) as board:
@@ -39,21 +40,30 @@ def test_component(engine: Engine, options: Options, root: Path, *, verbose: boo
     for warning in dict.fromkeys(job.warnings):
         say_aside(f"warning: {warning}")
     findings = interface_findings(job)
-    _show(job, report, findings)
-    _raise_for(job, report, findings)
+    error = _verdict(job, report, findings)
+    if machine_readable():
+        emit(_document(job, report, findings, error).model_dump(mode="json"))
+        return error.exit_code if error is not None else 0
+    if report is not None:
+        _show(job, report)
+    if error is not None:
+        raise error
+    return 0
 
 
-def _show(job: Job, report: TestReport | None, findings: list[str]) -> None:
-    document = TestDocument(
+def _document(job: Job, report: TestReport | None, findings: list[str], error: FlowctlError | None) -> TestDocument:
+    return TestDocument(
         component=job.plan.component,
         version=job.plan.version,
         language=job.plan.language,
-        ok=report is not None and report.ok and (report.total > 0 or not report.counted) and not findings,
+        ok=error is None,
         tests=None if report is None else CountedTests(**dict(report)),
         interface=tuple(findings),
+        error=FailureDocument.of(error).error if error is not None else None,
     )
-    if emit(document.model_dump(mode="json")) or report is None:
-        return
+
+
+def _show(job: Job, report: TestReport) -> None:
     for case in report.cases:
         if case.outcome in ("failed", "error"):
             say(f"{case.outcome.upper()} {case.name}")
@@ -78,13 +88,14 @@ def summary(report: TestReport) -> str:
     return ", ".join(parts)
 
 
-def _raise_for(job: Job, report: TestReport | None, findings: list[str]) -> None:
+def _verdict(job: Job, report: TestReport | None, findings: list[str]) -> FlowctlError | None:
     name = job.plan.component
     if report is None or (report.counted and report.total == 0 and report.exit_code == 0):
-        raise NoTestsError(f"{name} has no tests", hint=NO_TESTS_HINT.format(language=job.plan.language))
+        return NoTestsError(f"{name} has no tests", hint=NO_TESTS_HINT.format(language=job.plan.language))
     if not report.ok:
         failing = [case.name for case in report.cases if case.outcome in ("failed", "error")]
         names = f": {', '.join(failing[:5])}{' …' if len(failing) > 5 else ''}" if failing else ""
-        raise TestsFailedError(f"the tests of {name} failed ({summary(report)}){names}")
+        return TestsFailedError(f"the tests of {name} failed ({summary(report)}){names}")
     if findings:
-        raise InterfaceError("the tests passed, but the interface is wrong:\n  " + "\n  ".join(findings))
+        return InterfaceError("the tests passed, but the interface is wrong:\n  " + "\n  ".join(findings))
+    return None
