@@ -192,9 +192,11 @@ def test_inputs_leave_tests_out_unless_they_may_be_embedded(plan: MakePlan) -> N
     nested = {"examples/go.mod": "module examples\n", "examples/main.go": MAIN}
     plain = plan({"go.mod": MOD, "main.go": MAIN, **nested})
     assert plain.inputs.include == ("**",)
-    assert plain.inputs.exclude == ("/examples/", "*_test.go", "testdata/")
+    assert plain.inputs.exclude == ("/examples/", "*_test.go", "testdata/", "*.md")
     embedding = plan({"go.mod": MOD, "main.go": MAIN + "\n//go:embed testdata\nvar x string\n"}, name="embedding")
     assert embedding.inputs.exclude == ()
+    cgo = plan({"go.mod": MOD, "main.go": MAIN.replace("main\n", 'main\n\nimport "C"\n', 1)}, name="cgo")
+    assert cgo.inputs.exclude == ()
 
 
 def test_component_environment(plan: MakePlan) -> None:

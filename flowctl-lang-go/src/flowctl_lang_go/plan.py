@@ -66,7 +66,7 @@ def make_plan(source: SourceTree, request: PlanRequest) -> Plan:
         platforms=request.platforms,
         root=project.root,
         entry_points=(EntryPoint(name=request.name, path=package),),
-        inputs=_inputs(source, tree, project, replaced, everything=traits.embeds),
+        inputs=_inputs(source, tree, project, replaced, everything=traits.embeds or traits.cgo),
         toolchain=requirements(_declared(project), cgo=cgo),
         environment=environment,
         passthrough=tuple(name for name in PASSTHROUGH if name not in environment),
@@ -185,7 +185,10 @@ def _loose_files(tree: Tree, project: Project, target: Target) -> list[str]:
 
 
 def _inputs(source: SourceTree, tree: Tree, project: Project, replaced: list[Module], *, everything: bool) -> Inputs:
-    """All that lies in the modules' folders, as any file may be embedded; not tests, and not other modules."""
+    """All that lies in the modules' folders, and not other modules.
+
+    `everything`: any file may be embedded or included by C. Otherwise tests and texts cannot change the program.
+    """
     modules = [*project.members, *replaced]
     folders = dict.fromkeys((project.root, *(module.folder for module in modules)))
     outer = [one for one in folders if not any(one != other and is_below(one, other) for other in folders)]
@@ -199,7 +202,7 @@ def _inputs(source: SourceTree, tree: Tree, project: Project, replaced: list[Mod
         and not any(is_below(one, folder) for one in folders)
     ]
     if not everything:
-        exclude += ["*_test.go", "testdata/"]
+        exclude += ["*_test.go", "testdata/", "*.md"]
     fetch = [join(module.folder, name) for module in modules for name in ("go.mod", "go.sum")]
     fetch += [join(project.root, name) for name in ("go.work", "go.work.sum", "vendor/modules.txt")]
     present = [path for path in dict.fromkeys(fetch) if source.exists(path)]

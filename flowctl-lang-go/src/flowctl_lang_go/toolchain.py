@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable
 
 from flowctl_core.errors import ToolchainError
@@ -143,7 +142,7 @@ def _folders(context: BuildContext) -> dict[str, str]:
     if not any(given.get(name) for name in ("GOMODCACHE", "GOPATH", "HOME")):
         added["GOPATH"] = str(context.work_dir / "go")
         # Go writes its module cache read-only, which nobody could clean.
-        added["GOFLAGS"] = shlex.join([*given.get("GOFLAGS", "").split(), "-modcacherw"])
+        added["GOFLAGS"] = f"{given.get('GOFLAGS', '')} -modcacherw".strip()
     return added
 
 
