@@ -305,3 +305,17 @@ def test_a_folder_that_is_not_there(bench: Bench) -> None:
     bench.root = bench.root / "nowhere"
     with pytest.raises(SourceError, match="not a folder"):
         bench.build()
+
+
+def test_a_fetch_belongs_to_its_lockfile_whatever_was_built_since(bench: Bench) -> None:
+    """Lock 1 is built, lock 2 is fetched but its build fails, lock 1 returns: what fetch made is lock 2's."""
+    bench.builder.fetched = ("modules",)
+    bench.build()
+    (bench.root / "words.lock").write_text("2")
+    (bench.root / "b.txt").write_text("broken")
+    with pytest.raises(BuildError):
+        bench.build()
+    (bench.root / "words.lock").write_text("1")
+    (bench.root / "b.txt").unlink()
+    report = bench.build()
+    assert (report.cache, bench.builder.ran) == ("hit", ["fetch"])

@@ -90,7 +90,8 @@ class Job:
     artifacts: tuple[Artifact, ...] = ()
     explanation: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
-    fetched: str = ""
+    waited: bool = False
+    """Another process held the component's lock."""
     done: bool = False
 
     @property

@@ -51,7 +51,11 @@ Step = Callable[[Job], None]
 
 def read_source(job: Job) -> None:
     """component.yaml, where there is one, and the folder around it."""
-    if not job.root.is_dir():
+    try:
+        is_folder = job.root.is_dir()
+    except OSError as error:
+        raise SourceError(f"{job.root} cannot be read: {error.strerror}") from error
+    if not is_folder:
         raise SourceError(f"{job.root} is not a folder", hint="Name the folder that holds the component's source.")
     component = None
     file = job.root / COMPONENT_FILE
@@ -145,11 +149,10 @@ def reuse(job: Job) -> None:
     """Up to date: nothing runs. In the cache: restore, without the toolchain."""
     previous, current = job.previous, job.key
     tools_match = job.missing_tools is not None or (previous is not None and previous.key.tools == current.tools)
-    fetched = all((job.root / path).exists() for path in job.plan.fetched)
+    fetched = not job.plan.fetched or job.missing_tools is not None or _is_fetched(job)
     same = previous is not None and previous.key.primary == current.primary and tools_match and fetched
     if previous is not None and same and record.outputs_intact(job.root, previous):
         job.artifacts, job.cache, job.done = previous.artifacts, "fresh", True
-        job.fetched = previous.fetch_digest
         if job.missing_tools is not None:
             job.key = previous.key
         return
@@ -165,10 +168,12 @@ def reuse(job: Job) -> None:
 
 
 def _restore(job: Job, cache: BuildCache, entry: CacheEntry) -> bool:
-    if any(not (job.root / path).exists() for path in job.plan.fetched):
-        if job.missing_tools is not None:
+    if job.plan.fetched:
+        # What fetch puts into the source tree is no artifact: it has to be there, and of this lockfile.
+        if job.missing_tools is None:
+            fetch(job)
+        elif not all((job.root / path).exists() for path in job.plan.fetched):
             return False
-        fetch(job)
     job.progress.step("restoring from the cache")
     artifacts = cache.restore(entry, job.root)
     if artifacts is None:
@@ -198,17 +203,22 @@ def _explain(job: Job) -> None:
 
 def fetch(job: Job) -> None:
     """Bring dependencies in, when a manifest or lockfile changed or what was fetched is gone."""
-    job.fetched = fetch_digest(job.root, job.plan, job.builder, job.key.tools)
+    if not _is_fetched(job):
+        _fetch_now(job)
+
+
+def _is_fetched(job: Job) -> bool:
     present = all((job.root / path).exists() for path in job.plan.fetched)
-    if present and job.previous is not None and job.previous.fetch_digest == job.fetched:
-        return
-    _fetch_now(job)
+    wanted = fetch_digest(job.root, job.plan, job.builder, job.key.tools)
+    return present and record.read_fetched(job.state) == wanted
 
 
 def _fetch_now(job: Job) -> None:
+    record.forget_fetched(job.state)
     report = job.engine.plugins.fetch(job.builder, job.plan, make_context(job, job.state))
     if report is not None and report.ran_code:
         job.progress.note(f"fetching ran code of {', '.join(report.ran_code)}")
+    record.write_fetched(job.state, fetch_digest(job.root, job.plan, job.builder, job.key.tools))
 
 
 def build(job: Job) -> None:
@@ -247,7 +257,6 @@ def remember(job: Job) -> None:
         key=job.key,
         artifacts=job.artifacts,
         stats={a.path: record.artifact_stat(job.root / a.path) for a in job.artifacts},
-        fetch_digest=job.fetched or (job.previous.fetch_digest if job.previous else ""),
         version=job.plan.version,
         language=job.plan.language,
     )
@@ -333,6 +342,7 @@ def run_build(job: Job) -> BuildReport:
 
 def _locked(job: Job) -> AbstractContextManager[None]:
     def waiting(holder: int | None) -> None:
+        job.waited = True
         by = f"process {holder}" if holder else "another process"
         job.progress.note(f"waiting for {by}, which is working on this component")
 
@@ -341,10 +351,14 @@ def _locked(job: Job) -> AbstractContextManager[None]:
 
 def _build(job: Job, then: Step = lambda job: None) -> None:
     """Take the local way, holding the component's lock from the first step that writes."""
-    read, *steps = LOCAL
-    read(job)  # errors about the source come before any folder is made
+    for step in DECIDE:  # where nothing can be built, no folder is made
+        step(job)
     with _locked(job):
-        for step in steps:
+        if job.waited:  # for a build that may have taken minutes: look at the source again
+            job.warnings.clear()
+            for step in DECIDE:
+                step(job)
+        for step in LOCAL[len(DECIDE) :]:
             step(job)
             if job.done:
                 break
@@ -396,22 +410,10 @@ def run_clean(job: Job) -> CleanReport:
             find_toolchain(job)
             cleaned = job.engine.plugins.clean(job.builder, job.plan, make_context(job, state))
             removed.extend(cleaned.removed if cleaned is not None else ())
-            removed.extend(_remove_generated(job, state))
             removed.extend(outputs.remove_outputs(job.root, job.plan.component))
     else:
         removed.extend(outputs.remove_outputs(job.root, component_name(job.source)))
     return CleanReport(removed=tuple(dict.fromkeys(removed)))
-
-
-def _remove_generated(job: Job, state: Path) -> list[str]:
-    """Outputs outside `.flowctl` that the last build recorded as its own."""
-    last = record.read_record(state)
-    made = [a.path for a in last.artifacts] if last is not None else []
-    removed = []
-    for path in made:
-        if path in job.plan.generated and outputs.remove_path(job.root / path):
-            removed.append(path)
-    return removed
 
 
 def _has_command(component: object) -> bool:

@@ -57,6 +57,7 @@ def test(
     path: PathArgument = Path(),
     language: Language = None,
     main: Main = None,
+    cache: UseCache = True,
     offline: Offline = False,
     jobs: Jobs = None,
     timeout: Timeout = None,
@@ -68,7 +69,7 @@ def test(
     from flowctl_core.cli.testing import test_component
     from flowctl_core.job import Options
 
-    engine = make_engine(flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
+    engine = make_engine(cache=cache, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
     options = Options(language=language, entry_point=main, offline=offline)
     code = test_component(engine, options, absolute(path), verbose=verbose)
     if code:

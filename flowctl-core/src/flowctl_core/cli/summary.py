@@ -67,4 +67,11 @@ def _join(folder: str, path: str) -> str:
     if folder in ("", "."):
         return path
     joined = f"{folder.rstrip('/')}/{path.removeprefix('./')}"
-    return f"'{joined}'" if " " in joined else joined
+    return quoted(f"./{joined}" if joined.startswith("-") else joined)
+
+
+def quoted(text: str) -> str:
+    """A word for a POSIX shell; shlex would import re."""
+    if all(letter.isalnum() or letter in "@%+=:,./_-" for letter in text):
+        return text
+    return "'" + text.replace("'", "'\"'\"'") + "'"

@@ -14,6 +14,7 @@ from flowctl_core.store.files import atomic_write
 
 FILE = "state.json"
 MANIFEST = "inputs.json"
+FETCHED = "fetched"
 StatTuple = tuple[int, int, int]
 
 
@@ -24,7 +25,6 @@ class BuildRecord(Frozen):
     artifacts: tuple[Artifact, ...]
     stats: dict[str, StatTuple]
     """Artifact path → (size, mtime_ns, inode), so that an artifact that was touched since is noticed."""
-    fetch_digest: str = ""
     version: str = ""
     language: str = ""
 
@@ -55,6 +55,24 @@ def write_manifest(state: Path, manifest: Mapping[str, str]) -> None:
     """Keep the inputs, so that `--explain` can name the files that changed."""
     text = json.dumps(manifest, separators=(",", ":"), ensure_ascii=True)
     atomic_write(state / MANIFEST, text.encode(), durable=False)
+
+
+def read_fetched(state: Path) -> str:
+    """What the last complete fetch was for (see `build.fetch`); empty when it did not end or never ran."""
+    try:
+        return (state / FETCHED).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def write_fetched(state: Path, digest: str) -> None:
+    """Note that a fetch came to its end."""
+    atomic_write(state / FETCHED, digest.encode(), durable=False)
+
+
+def forget_fetched(state: Path) -> None:
+    """Note that a fetch begins: if it is interrupted, the next build fetches again."""
+    (state / FETCHED).unlink(missing_ok=True)
 
 
 def artifact_stat(path: Path) -> StatTuple:

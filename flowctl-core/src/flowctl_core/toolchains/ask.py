@@ -22,6 +22,7 @@ _NO_DOWNLOADS = {
     "GOTOOLCHAIN": "local",
     "RUSTUP_AUTO_INSTALL": "0",
     "COREPACK_ENABLE_NETWORK": "0",
+    "npm_config_manage_package_manager_versions": "false",
     "COREPACK_ENABLE_DOWNLOAD_PROMPT": "0",
 }
 """Asking for a version must not bring another one in: only fetch may use the network."""

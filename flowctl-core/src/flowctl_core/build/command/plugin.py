@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from flowctl_core.build.command.made import remove_made
 from flowctl_core.build.command.run import TEST_COMMAND_HINT, build, run_tests
 from flowctl_core.errors import NoTestsError, PlanError
 from flowctl_core.hookspecs import hookimpl
 from flowctl_core.models import (
     BuildContext,
     BuildResult,
+    CleanReport,
     Detection,
     EntryPoint,
     Evidence,
@@ -88,6 +90,11 @@ class CommandBuilder:
     def flowctl_build(self, plan: Plan, context: BuildContext) -> BuildResult:
         """Run the command in the component's folder and take the binary that it made."""
         return build(plan, context)
+
+    @hookimpl
+    def flowctl_clean(self, plan: Plan, context: BuildContext) -> CleanReport:
+        """Remove what the command made; what was there before the first build stays."""
+        return CleanReport(removed=remove_made(plan, context))
 
     @hookimpl
     def flowctl_test(self, plan: Plan, context: BuildContext) -> TestReport:

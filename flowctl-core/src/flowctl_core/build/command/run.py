@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flowctl_core.build.command.made import note_absent
 from flowctl_core.errors import BuildError
 from flowctl_core.launcher import is_native_program, launcher_script
 from flowctl_core.models import Artifact, BuildContext, BuildResult, Plan, Platform, TestReport
@@ -26,6 +27,7 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
     Raises BuildError with the command's own output when it fails or makes no program.
     """
     started_ns = time.time_ns()
+    note_absent(plan, context)
     with _link_aside(plan, context):
         for argv in _commands(plan, context):
             context.progress.step(shlex.join(argv))
