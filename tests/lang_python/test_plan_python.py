@@ -234,3 +234,16 @@ def test_a_path_dependency_outside_is_said(tree: Tree) -> None:
     made = plan(tree({"pyproject.toml": text, "main.py": ""}))
     assert any("../../other is outside" in text for text in made.warnings)
     assert made.fetch_runs_code
+
+
+def test_poetrys_groups_beside_a_project_table(tree: Tree) -> None:
+    """Poetry 2 writes [project] and keeps its groups, which uv does not read."""
+    text = (
+        '[project]\nname = "a"\nversion = "1"\ndependencies = ["b"]\n'
+        '[tool.poetry.group.dev.dependencies]\npytest = "^8"\n'
+        '[tool.poetry.group.rare]\noptional = true\n[tool.poetry.group.rare.dependencies]\nc = "*"\n'
+    )
+    recipe = Recipe.of(plan(tree({"pyproject.toml": text, "a.py": "", "tests/test_a.py": "def test_a(): pass\n"})))
+    assert recipe.standard  # uv reads b itself
+    assert recipe.requirements == ("pytest>=8,<9",)
+    assert not recipe.add_pytest

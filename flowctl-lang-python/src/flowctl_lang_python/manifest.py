@@ -55,6 +55,8 @@ class Project:
     """PEP 508; for standard projects only to know what is declared (uv reads them itself)."""
     development: tuple[str, ...] = ()
     """Requirements of the development groups and extras."""
+    poetry_development: tuple[str, ...] = ()
+    """Those among them that stand in Poetry's own groups, which uv does not read, beside a [project] table too."""
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     """Names of the development extras and dependency groups to install."""
@@ -137,6 +139,7 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
     for name in group_names:
         development += _group(groups, name)
     development += _texts(_table(tool, "uv").get("dev-dependencies"))
+    poetry_development: list[str] = []
     scripts = {str(name): str(target) for name, target in _table(project, "scripts").items()}
     dynamic = _texts(project.get("dynamic"))
     requires_python, declared_in = _text(project.get("requires-python")), "pyproject.toml requires-python"
@@ -148,10 +151,11 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
             if isinstance(main.get("python"), str):
                 requires_python = poetry.version_specifier(main["python"]) or None
                 declared_in = "pyproject.toml tool.poetry.dependencies.python"
-        development += poetry.requirements(_table(old_poetry, "dev-dependencies"))
+        poetry_development += poetry.requirements(_table(old_poetry, "dev-dependencies"))
         for group in _table(old_poetry, "group").values():
             if isinstance(group, dict) and not group.get("optional"):
-                development += poetry.requirements(_table(group, "dependencies"))
+                poetry_development += poetry.requirements(_table(group, "dependencies"))
+        development += poetry_development
         for name, target in _table(old_poetry, "scripts").items():
             text = target if isinstance(target, str) else _text(_table(old_poetry, "scripts")[name].get("callable"))
             if text:
@@ -210,6 +214,7 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
         dynamic="dependencies" in dynamic or legacy_dynamic,
         requirements=requirements,
         development=tuple(development),
+        poetry_development=tuple(poetry_development),
         extras=extras,
         groups=group_names,
         requirement_files=(*(() if own else main_files), *extra_files),

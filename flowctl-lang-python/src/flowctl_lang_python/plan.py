@@ -80,7 +80,7 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         standard=project.standard,
         dynamic=_dynamic(source, project),
         requirements=(
-            *(() if project.standard else (*project.requirements, *_listed(project))),
+            *(project.poetry_development if project.standard else (*project.requirements, *_listed(project))),
             *script_requirements,
         ),
         requirement_files=project.requirement_files,
