@@ -44,7 +44,7 @@ def test_component(engine: Engine, options: Options, root: Path, *, verbose: boo
     if machine_readable():
         emit(_document(job, report, findings, error).model_dump(mode="json"))
         return error.exit_code if error is not None else 0
-    if report is not None:
+    if report is not None and not isinstance(error, NoTestsError):
         _show(job, report)
     if error is not None:
         raise error
