@@ -83,7 +83,7 @@ def test_the_no_op_path_imports_nothing_heavy(flowctl, built: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=built, env=flowctl.environment, capture_output=True, text=True, check=True
     )
-    heavy = {"typer", "pydantic", "pluggy", "pathlib", "re", "rich", "ruamel", "typing", "hashlib"}
+    heavy = {"typer", "pydantic", "pluggy", "pathlib", "rich", "ruamel", "typing", "hashlib"}
     assert heavy.isdisjoint(done.stdout.split())
 
 
@@ -102,16 +102,23 @@ CHANGES = {
     "the link is gone": lambda root: (root / "greeter").unlink(),
     "the link leads elsewhere": lambda root: ((root / "greeter").unlink(), (root / "greeter").symlink_to("make.sh")),
     "the record is gone": lambda root: (root / ".flowctl/state.json").unlink(),
-    "the stamp is damaged": lambda root: (root / ".flowctl/stamp.json").write_text("{"),
-    "the stamp is a list": lambda root: (root / ".flowctl/stamp.json").write_text("[]"),
-    "the stamp is not text": lambda root: (root / ".flowctl/stamp.json").write_bytes(b"\xff\xfe"),
 }
+STAMPS = {"damaged": b"{", "a list": b"[]", "not text": b"\xff\xfe", "empty": b"", "a number": b"1"}
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_any_change_takes_the_full_path(flowctl, built: Path, change) -> None:
     change(built)
     assert asks(flowctl, built) == "FULL"
+
+
+@pytest.mark.parametrize("content", STAMPS.values(), ids=STAMPS.keys())
+def test_a_stamp_that_cannot_be_read_takes_the_full_path_and_is_replaced(flowctl, built: Path, content: bytes) -> None:
+    [stamp] = (flowctl.home / "cache" / "stamps").iterdir()
+    stamp.write_bytes(content)
+    assert asks(flowctl, built) == "FULL"
+    flowctl.ok("component", "build", cwd=built)
+    assert asks(flowctl, built) != "FULL"
 
 
 def test_an_ignored_file_does_not(flowctl, built: Path) -> None:

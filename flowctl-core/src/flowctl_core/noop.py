@@ -1,9 +1,10 @@
 """The no-op build: answers `flowctl component build` from a stamp, without importing the engine.
 
-The stamp (`.flowctl/stamp.json`, written by `flowctl_core.stamp` after a build) lists everything the last answer
-depended on: stat values of each input file and folder, of outputs, configuration, tools and plugins, and the
-environment. If all of it is as it was, the build is up to date and the recorded report is the answer. Anything else,
-any doubt and any error falls through to the full command line. A test holds the two to the same answers.
+The stamp (written by `flowctl_core.stamp` after a build, kept in the user's cache so that `clean` does not take it)
+lists everything the last answer depended on: stat values of each input file and folder, of outputs, configuration,
+tools and plugins, and the environment. If all of it is as it was, the build is up to date and the recorded report is
+the answer; if only the outputs are gone and the build cache has them, they are restored (`quick_restore`). Anything
+else, any doubt and any error falls through to the full command line. A test holds the two to the same answers.
 
 A file written in the very moment it was digested could change again without its stat showing it (git calls this racy):
 such an input is stored with a size that no file has, so the stamp does not match until the next digest.
@@ -15,8 +16,7 @@ import os
 import sys
 from time import perf_counter
 
-STAMP = ".flowctl/stamp.json"
-VERSION = 1
+VERSION = 2
 _IRRELEVANT = ("_", "OLDPWD", "PWD", "SHLVL", "PYDANTIC_DISABLE_PLUGINS")
 _FORMS = {(): "table", ("-o", "json"): "json", ("--output", "json"): "json", ("--output=json",): "json"}
 
@@ -44,35 +44,63 @@ def fingerprint(path: str) -> list[int] | None:
     return [info.st_mode, info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
 
 
-def relevant_environment() -> str:
-    """Every variable in one text: any change, of whichever variable, takes the full path once."""
-    return "\0".join(f"{name}={value}" for name, value in sorted(os.environ.items()) if name not in _IRRELEVANT)
-
-
 def environment_digest() -> str:
-    """The environment as it is stored in a stamp: never as text, since it holds secrets."""
+    """All variables in one digest, never as text, since they hold secrets: a change of any takes the full path once."""
+    return _digest(
+        "\0".join(f"{name}={value}" for name, value in sorted(os.environ.items()) if name not in _IRRELEVANT)
+    )
+
+
+def stamps_folder() -> str | None:
+    """Where stamps are kept: FLOWCTL_CACHE_DIR or the default cache folder; None where neither is an absolute path."""
+    given = os.environ.get("FLOWCTL_CACHE_DIR")
+    base = os.environ.get("XDG_CACHE_HOME") or f"{os.environ.get('HOME', '')}/.cache"
+    folder = given or f"{base}/flowctl"
+    return f"{folder}/stamps" if folder.startswith("/") else None
+
+
+def stamp_path(here: str) -> str | None:
+    """The stamp of the component in the folder `here`."""
+    folder = stamps_folder()
+    return None if folder is None else f"{folder}/{_digest(here)}.json"
+
+
+def other_names(here: str, ours: list[str]) -> list[str]:
+    """What is in a component's folder besides what flowctl makes there."""
+    return sorted(name for name in os.listdir(here) if name not in ours)  # noqa: PTH208 - pathlib is too slow here
+
+
+def _digest(text: str) -> str:
     from _blake2 import blake2b
 
-    return blake2b(relevant_environment().encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+    return blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
 
 
 def _from_stamp(form: str, started: float) -> str | None:
     from json import loads
 
-    with open(STAMP, "rb") as file:  # noqa: PTH123 - pathlib costs a third of this path's time
-        stamp = loads(file.read())
     here = os.getcwd()  # noqa: PTH109
+    file_name = stamp_path(here)
+    if file_name is None:
+        return None
+    with open(file_name, "rb") as file:  # noqa: PTH123 - pathlib costs a third of this path's time
+        stamp = loads(file.read())
     if (
         stamp["version"] != VERSION
         or stamp["cwd"] != here
         or stamp["python"] != [sys.version, sys.prefix]
         or stamp["environment"] != environment_digest()
+        or other_names(here, stamp["ours"]) != stamp["names"]
+        or any(fingerprint(path) != state for path, state in stamp["inputs"])
     ):
         return None
-    for path, state in stamp["paths"]:
-        if fingerprint(path) != state:
-            return None
     report = stamp["report"]
+    if any(fingerprint(path) != state for path, state in stamp["outputs"]):
+        from flowctl_core.quick_restore import restore
+
+        if not restore(stamp, here, file_name):
+            return None
+        report["cache"] = "hit"
     report["duration_s"] = round(perf_counter() - started, 4)
     from flowctl_core.cli.summary import build_summary, json_text
 

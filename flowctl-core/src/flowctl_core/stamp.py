@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from flowctl_core import noop
 from flowctl_core.config.load import config_paths
@@ -16,7 +16,7 @@ from flowctl_core.models import BuildReport
 from flowctl_core.plugins.watched import watched_paths
 from flowctl_core.store.files import STATE_DIR, atomic_write
 from flowctl_core.store.outputs import BIN
-from flowctl_core.store.record import FILE
+from flowctl_core.store.record import FETCHED, FILE, MANIFEST
 from flowctl_core.toolchains.selection import deciding_paths
 
 
@@ -29,40 +29,87 @@ def write_stamp(job: Job, report: BuildReport) -> None:
     elsewhere = str(job.root) != os.getcwd()  # noqa: PTH109
     if elsewhere or job.missing_tools is not None or job.engine.plugins.manager.problems:
         return
-    paths = dict(_inputs(job))
-    paths.update((path, noop.fingerprint(path)) for path in _others(job) if path not in paths)
+    root = str(job.root)
+    file_name = noop.stamp_path(root)
+    if file_name is None:
+        return
+    outputs = _outputs(job)
+    inputs: dict[str, list[int] | None] = {
+        path: None if state is None else list(state)
+        for path, state in job.inputs.stamp_entries()
+        if path.rstrip("/") != root
+    }
+    inputs.update((path, noop.fingerprint(path)) for path in _others(job) if path not in inputs)
     document = {
         "version": noop.VERSION,
-        "cwd": str(job.root),
+        "cwd": root,
         "python": [sys.version, sys.prefix],
         "environment": noop.environment_digest(),
-        "paths": sorted(paths.items()),
+        "ours": (ours := _ours(job)),
+        "names": sorted(name for name in job.names if name not in ours),
+        "inputs": sorted(inputs.items()),
+        "outputs": [[path, noop.fingerprint(path)] for path in outputs],
         "report": report.model_copy(update={"cache": "fresh", "explanation": ()}).model_dump(
             mode="json", exclude={"explanation"}
         ),
+        "restore": _restorable(job),
     }
     try:
-        atomic_write(job.root / noop.STAMP, json.dumps(document, separators=(",", ":")).encode())
+        Path(file_name).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(Path(file_name), json.dumps(document, separators=(",", ":")).encode(), durable=False)
     except (StoreError, OSError, UnicodeEncodeError):
-        (job.root / noop.STAMP).unlink(missing_ok=True)
+        Path(file_name).unlink(missing_ok=True)
 
 
-def _inputs(job: Job) -> Iterator[tuple[str, list[int] | None]]:
-    """The inputs as the digest saw them; the component's own folder as it is now, if only we changed it."""
-    ours = {STATE_DIR, job.plan.component, *(Path(p).parts[0] for p in (*job.plan.generated, *job.plan.fetched))}
-    for path, state in job.inputs.stamp_entries():
-        if path.rstrip("/") == str(job.root) and set(os.listdir(job.root)) ^ job.names <= ours:  # noqa: PTH208
-            yield path, noop.fingerprint(path)
-        else:
-            yield path, list(state) if state is not None else None
+def sweep_stamps(*, everything: bool) -> None:
+    """Remove all stamps, or those of folders that are gone. Never raises."""
+    folder = noop.stamps_folder()
+    for file in Path(folder).glob("*.json") if folder is not None else ():
+        try:
+            if everything or not Path(json.loads(file.read_bytes())["cwd"]).is_dir():
+                file.unlink()
+        except (OSError, ValueError, KeyError, TypeError):
+            file.unlink(missing_ok=True)
+
+
+def _ours(job: Job) -> list[str]:
+    """Names in the component's folder that flowctl makes; they are checked as outputs, not as part of the listing."""
+    made = (*job.plan.generated, *job.plan.fetched)
+    return sorted({STATE_DIR, job.plan.component, *(Path(path).parts[0] for path in made)})
+
+
+def _outputs(job: Job) -> list[str]:
+    state = job.root / STATE_DIR
+    paths = {state / FILE, job.root / BIN, job.root / job.plan.component}
+    paths.update(job.root / artifact.path for artifact in job.artifacts)
+    return sorted(map(str, paths))
+
+
+def _restorable(job: Job) -> dict[str, Any] | None:
+    """What `quick_restore` needs; None where restoring takes more than copying files into `.flowctl/bin`."""
+    cache = job.engine.cache
+    if cache is None or any(a.kind == "tree" or not a.path.startswith(f"{BIN}/") for a in job.artifacts):
+        return None
+    programs = []
+    for artifact in job.artifacts:
+        blob = str(cache.content.path(artifact.digest))
+        seen = noop.fingerprint(blob)
+        if seen is None:
+            return None
+        programs.append([artifact.path, blob, seen, (job.root / artifact.path).stat().st_mode & 0o7777])
+    state = job.root / STATE_DIR
+    kept = [name for name in (FETCHED, MANIFEST) if (state / name).is_file()]
+    return {
+        "programs": programs,
+        "record": (state / FILE).read_text(encoding="utf-8"),
+        "files": [[name, (state / name).read_text(encoding="utf-8")] for name in kept],
+        "link": job.plan.component if (job.root / job.plan.component).is_symlink() else None,
+    }
 
 
 def _others(job: Job) -> set[str]:
-    """Paths besides the inputs whose change could change the answer."""
-    state = job.root / ".flowctl"
-    paths = {str(state / FILE), str(job.root / BIN), str(job.root / job.plan.component)}
-    paths.update(str(job.root / artifact.path) for artifact in job.artifacts)
-    paths.update(str(job.root / path) for path in job.plan.fetched)
+    """Paths besides inputs and outputs whose change could change the answer."""
+    paths = {str(job.root / path) for path in job.plan.fetched}
     paths.update(str(path) for path in config_paths(Path.home()))
     named = os.environ.get("FLOWCTL_CONFIG")
     if named:

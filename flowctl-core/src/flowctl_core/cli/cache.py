@@ -50,6 +50,7 @@ def prune(
     from flowctl_core.cli.session import load_configuration, open_cache
     from flowctl_core.errors import UsageError
     from flowctl_core.models.config import Seconds, Size
+    from flowctl_core.stamp import sweep_stamps
 
     try:
         limit = TypeAdapter(Size).validate_python(max_size) if max_size is not None else None
@@ -57,6 +58,7 @@ def prune(
     except ValidationError as error:
         raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
     result = open_cache(load_configuration()).prune(max_size=limit, older_than_s=age, everything=everything)
+    sweep_stamps(everything=everything)
     if result is None:
         raise StoreError("the cache cannot be pruned", hint="Check the permissions of its folder.")
     if emit(result.model_dump(mode="json")):
