@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,3 +75,34 @@ def test_rust_in_python_builds_changes_and_cleans(bench: Bench) -> None:
     assert any(path.endswith(".so") for path in removed)
     after = {path for path in project.root.rglob("*") if path.is_file() and ".flowctl" not in path.parts}
     assert after == before
+
+OPTIONAL_CRATE = """\
+[build-system]
+requires = ["maturin>=1.7,<2"]
+build-backend = "maturin"
+[project]
+name = "sample"
+version = "1.0.0"
+[tool.maturin]
+bindings = "bin"
+features = ["either/serde"]
+"""
+
+
+@pytest.mark.requires_tool("cargo", "rustc", "cc")
+def test_crates_that_only_the_backends_features_want(bench: Bench, tmp_path: Path) -> None:
+    """`cargo fetch` brings what Cargo.toml wants; a feature that maturin adds may want more."""
+    cargo = '[package]\nname = "sample"\nversion = "1.0.0"\nedition = "2021"\n'
+    project = bench(
+        {
+            "pyproject.toml": OPTIONAL_CRATE,
+            "Cargo.toml": cargo + '[dependencies]\neither = "=1.15.0"\n[workspace]\n',
+            "src/main.rs": 'fn main() { println!("{}", either::Either::<u8, u8>::Left(7)); }\n',
+        }
+    )
+    home = tmp_path / "cargo-home"
+    home.mkdir()
+    project.environment["CARGO_HOME"] = str(home)  # no crate is on this machine yet
+    project.fetch()
+    project.build()
+    assert subprocess.check_output([project.root / ".flowctl/env/bin/sample"], text=True) == "7\n"

@@ -24,11 +24,13 @@ _BUILT = re.compile(r"^\s*Built\s+(\S+)(?: @ \S+)?\s*$", re.MULTILINE)
 _INSTALLED = re.compile(r"^Installed (\d+) packages? in", re.MULTILINE)
 _NO_BUILD = ("--no-build", "building from source is disabled", "building source distributions is disabled")
 _OFFLINE = ("network was disabled", "network connectivity is disabled", "not found in the cache")
+_CARGO_OFFLINE = ("you're using offline mode (--offline)", "but --offline was specified")
+"""Cargo's words, from a build backend: features that a backend adds want crates which `cargo fetch` does not bring."""
 
 
 def says_offline(done: CompletedCommand) -> bool:
-    """True when uv failed because something is not in its cache and it was not to use the network."""
-    return not done.ok and any(text in done.output for text in _OFFLINE)
+    """True when uv, or cargo below it, failed as something is not on this machine and the network was not allowed."""
+    return not done.ok and any(text in done.output for text in (*_OFFLINE, *_CARGO_OFFLINE))
 
 
 class Fetching:
