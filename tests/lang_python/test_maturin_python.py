@@ -76,6 +76,7 @@ def test_rust_in_python_builds_changes_and_cleans(bench: Bench) -> None:
     after = {path for path in project.root.rglob("*") if path.is_file() and ".flowctl" not in path.parts}
     assert after == before
 
+
 OPTIONAL_CRATE = """\
 [build-system]
 requires = ["maturin>=1.7,<2"]
