@@ -7,6 +7,7 @@ or `Class.head` for a class down to its first method. Without names the whole fi
 from __future__ import annotations
 
 import ast
+import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -24,15 +25,19 @@ def include(reference: str) -> str:
 
 
 def _pieces(text: str, names: list[str]) -> list[str]:
+    """The named parts, methods without their indentation, apart as a formatter wants them."""
     places = _places(ast.parse(text))
     lines = text.splitlines()
-    pieces, last = [], None
+    pieces: list[str] = []
+    before = ""
     for name in names:
         first, end, kind = places[name]
-        if pieces and not (kind == last == "constant"):
-            pieces.append("" if kind != "definition" or first <= 1 else "\n" * (not lines[first - 1].startswith(" ")))
-        pieces.append("\n".join(lines[first - 1 : end]))
-        last = kind
+        if pieces and "definition" in (kind, before):
+            pieces += ["", ""]
+        elif pieces and kind != before:
+            pieces.append("")
+        pieces.append(textwrap.dedent("\n".join(lines[first - 1 : end])))
+        before = kind
     return pieces
 
 

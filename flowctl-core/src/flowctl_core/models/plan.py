@@ -78,7 +78,7 @@ class EntryPoint(Frozen):
 
 
 class Inputs(Frozen):
-    """What belongs to the cache key and what `flowctl dev` watches.
+    """What belongs to the cache key (and what a dev mode of later versions will watch).
 
     Patterns are gitignore-style, relative to the source tree. Files that git ignores are left out always.
     """

@@ -1,0 +1,113 @@
+"""Every command and option that the documentation shows exists, and every error has its remedy."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate_commands", ROOT / "docs" / "generate.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+generator()
+from generator import commands, configuration, exit_codes, includes  # noqa: E402
+
+OPTIONS = commands.command_options()
+CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`(flowctl [a-z-][^`]*)`")
+
+
+def pages() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def shown(page: Path) -> Iterator[list[str]]:
+    """The flowctl command lines on a page, as words."""
+    text = page.read_text(encoding="utf-8")
+    lines = [line[2:] for block in CONSOLE.findall(text) for line in block.splitlines() if line.startswith("$ ")]
+    for line in [*lines, *INLINE.findall(re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))]:
+        for part in re.split(r"&&|\|(?![a-z])|;", line):
+            words = shlex.split(part, comments=True)
+            while words and (words[0] in ("./dev",) or re.fullmatch(r"[A-Z_]+=\S*", words[0])):
+                words.pop(0)
+            if words[:1] == ["flowctl"] and "=" not in words[1:2]:
+                yield words
+
+
+def problems(words: list[str]) -> list[str]:
+    path, found = "flowctl", []
+    for word in words[1:]:
+        name = word.partition("=")[0].strip("[]")
+        if word.startswith(("-", "[-")):
+            if name not in OPTIONS[path]:
+                found.append(f"{path} has no option {name}")
+        elif f"{path} {word}" in OPTIONS:
+            path = f"{path} {word}"
+        elif (
+            any(other.startswith(f"{path} ") for other in OPTIONS)
+            and re.fullmatch(r"[a-z]+", word)
+            and path != "flowctl"
+        ):
+            found.append(f"{path} has no command {word}")
+        elif path == "flowctl" and re.fullmatch(r"[a-z]+", word):
+            found.append(f"flowctl has no command {word}")
+    return found
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_shown_commands_and_options_exist(page: Path) -> None:
+    # The one wrong command on these pages shows what happens then.
+    wrong = {" ".join(words): problems(words) for words in shown(page) if "biuld" not in words}
+    assert {line: found for line, found in wrong.items() if found} == {}
+
+
+def test_the_check_finds_what_does_not_exist() -> None:
+    assert problems(["flowctl", "component", "bild"]) == ["flowctl component has no command bild"]
+    assert problems(["flowctl", "component", "build", "--nope=1"]) == ["flowctl component build has no option --nope"]
+    assert problems(["flowctl", "publish"]) == ["flowctl has no command publish"]
+    assert problems(["flowctl", "--config", "x.yaml", "component", "build", "a", "-o", "json"]) == []
+
+
+def test_a_good_number_of_commands_is_shown() -> None:
+    assert sum(len(list(shown(page))) for page in pages()) > 60
+
+
+def test_every_error_has_a_remedy() -> None:
+    text = (ROOT / "docs" / "users" / "troubleshooting.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (\d+) (.+)$", text, re.MULTILINE)
+    described = {(int(number), name) for number, names in headings for name in names.split(", ")}
+    assert described == {(kind.exit_code, kind.code) for kind in exit_codes.error_classes()}
+
+
+def test_the_users_page_names_every_key_and_variable() -> None:
+    text = (ROOT / "docs" / "users" / "configuration.md").read_text(encoding="utf-8")
+    documented = configuration.keys()
+    for key in documented:
+        assert re.search(rf"\b{key.rpartition('.')[2]}\b", text), key
+
+
+def test_an_include_of_what_is_not_there_is_an_error() -> None:
+    sample = "tests/projects/flowctl-lang-sh/src/flowctl_lang_sh/plugin.py"
+    assert includes.include(f"{sample}#MANIFEST") == '```python\nMANIFEST = "sh.toml"\n```'
+    with pytest.raises(KeyError, match="no_such_name"):
+        includes.include(f"{sample}#no_such_name")
+    with pytest.raises(FileNotFoundError):
+        includes.include("tests/projects/no-such-file.py")
