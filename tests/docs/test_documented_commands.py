@@ -111,3 +111,28 @@ def test_an_include_of_what_is_not_there_is_an_error() -> None:
         includes.include(f"{sample}#no_such_name")
     with pytest.raises(FileNotFoundError):
         includes.include("tests/projects/no-such-file.py")
+
+
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = [(page, block) for page in pages() for block in YAML.findall(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize(("page", "text"), BLOCKS, ids=[str(page.relative_to(ROOT)) for page, _ in BLOCKS])
+def test_yaml_examples_load_without_a_warning(page: Path, text: str, tmp_path: Path) -> None:
+    from flowctl_core.config.load import load_config
+    from flowctl_core.specfile.load import load_component
+
+    if re.match(r"(build|registry):", text):
+        file = tmp_path / "config.yaml"
+        file.write_text(text)
+        assert load_config(path=file, environ={"HOME": str(tmp_path)}).warnings == ()
+        return
+    head = "apiVersion: component.flowctl.io/v1\nkind: ComponentSpec\nmetadata: {name: example}\n"
+    file = tmp_path / "component.yaml"
+    file.write_text(text if text.startswith("apiVersion") else head + text)
+    loaded = load_component(file)
+    assert [str(warning) for warning in loaded.warnings if "spec.type: is missing" not in str(warning)] == []
+
+
+def test_there_are_yaml_examples() -> None:
+    assert len(BLOCKS) >= 5
