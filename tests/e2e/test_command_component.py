@@ -170,3 +170,12 @@ def test_git_never_sees_flowctls_files(flowctl, tree) -> None:
     flowctl.ok("component", "build", cwd=root)
     status = subprocess.run(["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=True)
     assert status.stdout == ""
+
+
+def test_a_declared_runtime_starts_the_binary(flowctl, tree) -> None:
+    spec = COMPONENT.replace("binary: out/greeter", "binary: out/greeter\n      runtime: python")
+    make = "mkdir -p out; echo 'import sys; print(sys.argv[1:])' > out/greeter"
+    root = tree({**FILES, "component.yaml": spec, "make.sh": make})
+    flowctl.ok("component", "build", cwd=root)
+    done = subprocess.run([root / "greeter", "a b"], capture_output=True, text=True, check=True, cwd="/")
+    assert done.stdout.strip() == "['a b']"

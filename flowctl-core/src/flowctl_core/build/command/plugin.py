@@ -81,6 +81,7 @@ class CommandBuilder:
                 "command": list(native.command),
                 "commands": list(native.commands),
                 "binary": native.binary,
+                "runtime": native.runtime,
                 "outputs": list(_declared_outputs(source)),
             },
             warnings=tuple(_warnings(native)),

@@ -18,6 +18,15 @@ from flowctl_core.models import Artifact, BuildContext, BuildResult, Plan, Platf
 TEST_COMMAND_HINT = "Set build.local.languages.{language}.test_command in ~/.flowctl/config.yaml."
 
 _USUAL_PLACES = ("{name}", "bin/{name}", "build/{name}", "dist/{name}", "target/release/{name}", "target/debug/{name}")
+_RUNTIMES = {
+    "node": "node",
+    "nodejs": "node",
+    "bun": "bun",
+    "deno": "deno run",
+    "python": "python3",
+    "java": "java -jar",
+}
+"""`build.native.runtime` → what starts the binary."""
 _INTERPRETERS = {".js": "node", ".mjs": "node", ".cjs": "node", ".py": "python3", ".jar": "java -jar"}
 
 
@@ -118,7 +127,8 @@ def _take(binary: str, plan: Plan, context: BuildContext) -> Artifact:
         else:
             shutil.copy2(made, target)
     else:
-        interpreter = _INTERPRETERS.get(made.suffix, "")
+        runtime = _RUNTIMES.get(str(plan.details.get("runtime")).lower(), "")
+        interpreter = runtime or _INTERPRETERS.get(made.suffix, "")
         if not interpreter and not (_has_shebang(made) and os.access(made, os.X_OK)):
             raise BuildError(
                 f"{binary} is neither a native program nor an executable script",
