@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from flowctl_core import noop
 from flowctl_core.config.load import config_paths
-from flowctl_core.errors import StoreError
+from flowctl_core.errors import FlowctlError
 from flowctl_core.job import Job
 from flowctl_core.models import BuildReport
 from flowctl_core.plugins.watched import watched_paths
@@ -21,7 +22,7 @@ from flowctl_core.toolchains.selection import deciding_paths
 
 
 def write_stamp(job: Job, report: BuildReport) -> None:
-    """Write the stamp of a build that has just succeeded; a fault here only makes the next build slower.
+    """Write the stamp of a build that has just succeeded. Never raises: a fault only makes the next build slower.
 
     Nothing is written where the answer could depend on more than the stamp holds: another folder than the current
     one, a toolchain that is missing, a broken plugin that each build warns about.
@@ -33,6 +34,16 @@ def write_stamp(job: Job, report: BuildReport) -> None:
     file_name = noop.stamp_path(root)
     if file_name is None:
         return
+    try:
+        document = _document(job, report, root)
+        Path(file_name).parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(Path(file_name), json.dumps(document, separators=(",", ":")).encode(), durable=False)
+    except (FlowctlError, OSError, ValueError, RuntimeError):  # RuntimeError: links that loop, no home
+        with suppress(OSError):
+            Path(file_name).unlink()
+
+
+def _document(job: Job, report: BuildReport, root: str) -> dict[str, Any]:
     outputs = _outputs(job)
     inputs: dict[str, list[int] | None] = {
         path: None if state is None else list(state)
@@ -40,7 +51,7 @@ def write_stamp(job: Job, report: BuildReport) -> None:
         if path.rstrip("/") != root
     }
     inputs.update((path, noop.fingerprint(path)) for path in _others(job) if path not in inputs)
-    document = {
+    return {
         "version": noop.VERSION,
         "cwd": root,
         "python": [sys.version, sys.prefix],
@@ -54,11 +65,6 @@ def write_stamp(job: Job, report: BuildReport) -> None:
         ),
         "restore": _restorable(job),
     }
-    try:
-        Path(file_name).parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(Path(file_name), json.dumps(document, separators=(",", ":")).encode(), durable=False)
-    except (StoreError, OSError, UnicodeEncodeError):
-        Path(file_name).unlink(missing_ok=True)
 
 
 def sweep_stamps(*, everything: bool) -> None:
@@ -68,8 +74,9 @@ def sweep_stamps(*, everything: bool) -> None:
         try:
             if everything or not Path(json.loads(file.read_bytes())["cwd"]).is_dir():
                 file.unlink()
-        except (OSError, ValueError, KeyError, TypeError):
-            file.unlink(missing_ok=True)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            with suppress(OSError):
+                file.unlink()
 
 
 def _ours(job: Job) -> list[str]:

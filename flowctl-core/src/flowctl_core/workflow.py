@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from flowctl_core.build import explain, key
 from flowctl_core.build.fetch import fetch_digest
 from flowctl_core.detect.resolve import Answer, resolve
-from flowctl_core.errors import DependenciesMissingError, SourceError, ToolchainError
+from flowctl_core.errors import DependenciesMissingError, SourceError, StoreError, ToolchainError
 from flowctl_core.job import Job
 from flowctl_core.models import (
     Artifact,
@@ -261,9 +261,12 @@ def remember(job: Job) -> None:
         language=job.plan.language,
     )
     if new != job.previous:
-        record.write_record(job.state, new)
-        if job.previous is None or job.previous.key.parts.get("source") != job.inputs.digest:
-            record.write_manifest(job.state, job.inputs.manifest())
+        try:
+            record.write_record(job.state, new)
+            if job.previous is None or job.previous.key.parts.get("source") != job.inputs.digest:
+                record.write_manifest(job.state, job.inputs.manifest())
+        except StoreError as error:
+            job.warnings.append(f"the next build will not know of this one: {error.message}")
     if job.cache == "miss" and job.engine.cache is not None:
         job.engine.cache.store(
             job.key.primary,
@@ -303,8 +306,7 @@ FINISH: tuple[Step, ...] = (
 
 def make_context(job: Job, output_dir: Path) -> BuildContext:
     """What hooks may use: folders, tools, runner, progress."""
-    work_dir = job.state / "work" / job.builder
-    work_dir.mkdir(parents=True, exist_ok=True)
+    work_dir = files.make_own_folder(job.state, "work", job.builder)
     local = job.engine.config.build.local
     return BuildContext(
         source_root=job.root,

@@ -58,7 +58,7 @@ def load_config(
     environ = os.environ if environ is None else environ
     named = path or (Path(environ["FLOWCTL_CONFIG"]) if environ.get("FLOWCTL_CONFIG") else None)
     ours, upstream = config_paths(Path(environ.get("HOME") or Path.home()))
-    file = named or next((candidate for candidate in (ours, upstream) if candidate.is_file()), None)
+    file = named or next((candidate for candidate in (ours, upstream) if os.path.lexists(candidate)), None)
     lenient = named is None and file == upstream
 
     values: dict[str, Any] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from typing import Any, Final, Protocol, final
 
 import pluggy
 
-from flowctl_core.errors import CancelledError, FlowctlError, PluginError
+from flowctl_core.errors import CancelledError, FlowctlError, PluginError, StoreError
 from flowctl_core.models import (
     BuildContext,
     BuildResult,
@@ -227,6 +229,8 @@ class InProcessCaller(CallerBase):
         except FlowctlError:
             raise
         except (Exception, SystemExit) as error:
+            if isinstance(error, OSError) and error.errno in _REFUSALS:
+                raise _refused(error) from error
             raise _crash(error, record, hook, implementations) from error
         return _checked(answer, expected, record, implementations)
 
@@ -284,6 +288,15 @@ def _wrong(
         hint="Report this to the plugin's authors.",
         output=detail,
     )
+
+
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EMFILE, errno.EIO)
+"""What the system refuses to whoever asks: no fault of the plugin."""
+
+
+def _refused(error: OSError) -> StoreError:
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
+    return StoreError(f"{where}{error.strerror}", hint="Check permissions and free disk space.")
 
 
 def _crash(

@@ -36,6 +36,7 @@ class CacheIndex:
         self.path = directory / "index"
         if self.path.exists() and not self.path.is_dir():
             raise DamagedIndexError("the index is not a folder")
+        self.path.mkdir(exist_ok=True)  # diskcache would not tell what is in the way
         _probe(self.path / "cache.db")
         import diskcache
 

@@ -147,6 +147,21 @@ def sweep_temporaries(folder: Path, *, older_than_s: float = 3600.0) -> None:
                     remove_any(path)
 
 
+def make_own_folder(state: Path, *names: str) -> Path:
+    """Make `<state>/<name>/…` and return it; a link or file that stands in its place is removed, never followed.
+
+    Only for places in `.flowctl`, where nothing is the user's. Raises StoreError.
+    """
+    folder = state
+    for name in names:
+        folder = folder / name
+        with system_refusals(folder, "made"):
+            if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+                folder.unlink()
+            folder.mkdir(exist_ok=True)
+    return folder
+
+
 def make_state_dir(source_root: Path) -> Path:
     """Make `<source_root>/.flowctl`, which keeps itself out of git, and return it.
 

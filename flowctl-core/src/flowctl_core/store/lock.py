@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
@@ -46,7 +47,7 @@ def file_lock(
     began = time.monotonic()
     with system_refusals(path, "locked"):
         while True:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+            fd = _open(path)
             try:
                 _acquire(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, what, began, timeout_s, on_wait)
                 if _is_at(fd, path):
@@ -65,6 +66,19 @@ def file_lock(
         yield
     finally:
         os.close(fd)
+
+
+def _open(path: Path) -> int:
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | flags, 0o666)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EROFS):
+            raise
+        try:  # what became read-only can still be found to be up to date
+            return os.open(path, os.O_RDONLY | flags)
+        except OSError:
+            raise error from None
 
 
 def _acquire(

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from flowctl_core.errors import BuildError, PluginError
 from flowctl_core.models import Artifact
-from flowctl_core.store.files import STATE_DIR, remove_any, system_refusals
+from flowctl_core.store.files import STATE_DIR, make_own_folder, remove_any, system_refusals
 
 BIN = f"{STATE_DIR}/bin"
 
@@ -44,8 +44,7 @@ def place(root: Path, staging: Path, artifacts: Iterable[Artifact]) -> tuple[Art
     Raises BuildError when an artifact that the builder reported does not exist.
     """
     placed = []
-    bin_dir = root / BIN
-    bin_dir.mkdir(exist_ok=True)
+    bin_dir = make_own_folder(root / STATE_DIR, "bin")
     for artifact in artifacts:
         made = root / artifact.path
         if not made.exists():

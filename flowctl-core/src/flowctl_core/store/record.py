@@ -46,7 +46,7 @@ def read_manifest(state: Path) -> dict[str, str] | None:
     """Input path → digest of the last successful build, or None."""
     try:
         manifest = json.loads((state / MANIFEST).read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) else None
 
