@@ -154,7 +154,7 @@ def test_shell_commands_in_order_and_a_name_that_is_taken(flowctl, tree) -> None
 
 
 def test_several_components_one_failing(flowctl, tree) -> None:
-    good, bad = tree(FILES, "good"), tree({**FILES, "make.sh": "exit 9"}, "bad ü")
+    good, _ = tree(FILES, "good"), tree({**FILES, "make.sh": "exit 9"}, "bad ü")
     done = flowctl.run("component", "build", "good", "bad ü", "-o", "json", cwd=good.parent)
     assert done.returncode == 32
     [first, second] = json.loads(done.stdout)
