@@ -7,7 +7,24 @@ RFC 9457 problem+json in another. Exit codes are stable and listed in docs/exit-
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import ClassVar
+
+_FREE = "Free some space: `flowctl cache prune --all` removes flowctl's own cache."
+_PERMISSION = "You have no permission to write there: change the owner or mode, or use another folder."
+_HINTS = {
+    errno.ENOSPC: f"The disk is full. {_FREE}",
+    errno.EDQUOT: f"Your disk quota is used up. {_FREE}",
+    errno.EFBIG: "The file is larger than the limit for files (`ulimit -f`) or than the file system allows.",
+    errno.EROFS: "The file system is read-only. Copy the source to a folder that can be written to.",
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.ENAMETOOLONG: "The path is too long. Move the source to a folder with a shorter path.",
+    errno.EMFILE: "Too many files are open: raise `ulimit -n`, or build fewer components at once (--jobs).",
+    errno.EIO: "The disk reports an error; look at the system's log.",
+}
+"""What to do about what a system refuses."""
 
 
 class FlowctlError(Exception):
@@ -169,6 +186,15 @@ class StoreError(FlowctlError):
     code = "store"
     exit_code = 40
     http_status = 507
+
+    @classmethod
+    def of(cls, error: OSError, path: str | os.PathLike[str] | None = None, doing: str = "") -> StoreError:
+        """What the system refused, for the user. `path` and `doing` ("written", …) where the error does not tell."""
+        named = path if path is not None else error.filename
+        reason = error.strerror or str(error)
+        where = "" if named is None or isinstance(named, int) else os.fsdecode(named)
+        what = f"{where} cannot be {doing}: {reason}" if where and doing else f"{where}: {reason}" if where else reason
+        return cls(what, hint=_HINTS.get(error.errno or 0, "Check permissions and free disk space."))
 
 
 class LockedError(FlowctlError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,10 @@ import typer
 
 import flowctl_core
 from flowctl_core.cli import cache, component, config, doctor, plugin, schema
+from flowctl_core.cli.console import machine_readable, say_aside
 from flowctl_core.cli.failure import show_failure
-from flowctl_core.cli.options import GLOBAL, Output, OutputFormat
+from flowctl_core.cli.global_flags import accept_everywhere
+from flowctl_core.cli.options import GLOBAL, LogLevel, Output, OutputFormat
 from flowctl_core.errors import CancelledError, FlowctlError, InternalError, StoreError, UsageError
 
 app = typer.Typer(
@@ -23,11 +26,11 @@ app = typer.Typer(
     help="Build components of data pipelines: the same plugins here and in the registry.",
 )
 app.add_typer(component.app, name="component")
+app.command("doctor", short_help="Tell what is here and what to install.")(doctor.doctor)
 app.add_typer(plugin.app, name="plugin")
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
-app.command("schema")(schema.schema)
-app.command("doctor")(doctor.doctor)
+app.command("schema", short_help="Print JSON Schema for editors.")(schema.schema)
 
 _FAULT = "this is a fault in flowctl itself; please report it with the lines that Python printed"
 
@@ -47,7 +50,9 @@ def flowctl(
         str | None, typer.Option("--namespace", "-n", help="Namespace of components that name none.")
     ] = None,
     output: Output = None,
-    log_level: Annotated[str, typer.Option("--log-level", help="debug, info, warn or error.")] = "info",
+    log_level: Annotated[
+        LogLevel, typer.Option("--log-level", help="How much to tell: debug adds decisions and commands.")
+    ] = LogLevel.info,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer every question with yes.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -73,10 +78,7 @@ def run(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return show_failure(CancelledError("interrupted; every tool that was running has been ended"))
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return show_failure(
-            StoreError(f"{name}{error.strerror or error}", hint="Check permissions and free disk space.")
-        )
+        return show_failure(StoreError.of(error))
     except Exception as error:  # noqa: BLE001 - a fault of ours: say so, and show all of it
         import traceback
 
@@ -85,7 +87,7 @@ def run(arguments: list[str]) -> int:
 
 def _see_output_format(arguments: list[str]) -> None:
     """Note `-o json` before parsing, so that even a usage error is answered in the format asked for."""
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+    for flag, value in zip_longest(arguments, arguments[1:], fillvalue=""):
         text = value if flag in ("-o", "--output") else ""
         for prefix in ("--output=", "-o"):
             text = text or (flag.removeprefix(prefix) if flag.startswith(prefix) else "")
@@ -94,7 +96,7 @@ def _see_output_format(arguments: list[str]) -> None:
 
 
 def _invoke(arguments: list[str]) -> int:
-    command = typer.main.get_command(app)
+    command = accept_everywhere(typer.main.get_command(app))
     try:
         result = command.main(args=arguments, prog_name="flowctl", standalone_mode=False)
     except typer.Abort:
@@ -102,6 +104,9 @@ def _invoke(arguments: list[str]) -> int:
     except typer.Exit as stop:
         return stop.exit_code
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError" and not machine_readable():
+            say_aside(str(error).rstrip())  # the group's help
+            return UsageError.exit_code
         usage = _usage_error(error)
         if usage is None:
             raise
@@ -116,4 +121,7 @@ def _usage_error(error: Exception) -> UsageError | None:
         return None
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "flowctl"
-    return UsageError(format_message(), hint=f"`{path} --help` lists what it takes.")
+    message = format_message().replace("Value error, ", "")  # pydantic's, which checks the values for typer
+    if type(error).__name__ == "NoArgsIsHelpError":
+        message = "a command is missing"
+    return UsageError(message, hint=f"`{path} --help` lists what it takes.")

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowctl_core.cli.console import emit, machine_readable, say, say_aside
+from flowctl_core.cli.console import emit, machine_readable, say, say_aside, warn
 from flowctl_core.cli.failure import failure_document, show_failure
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import build_summary
@@ -77,7 +77,7 @@ def _build_several(
         except FlowctlError as error:
             return error
         except OSError as error:
-            return StoreError(f"{error.filename or root}: {error.strerror or error}")
+            return StoreError.of(error, error.filename or root)
         finally:
             if hasattr(row, "finish"):
                 row.finish()
@@ -126,4 +126,4 @@ def _show_several(targets: list[Target], results: dict[Path, BuildReport | Flowc
 
 def _show_warnings(report: BuildReport, prefix: str) -> None:
     for warning in report.warnings:
-        say_aside(f"{prefix}warning: {warning}")
+        warn(warning, prefix)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flowctl_core.cli.console import emit, say
+from flowctl_core.cli.console import counted, emit, say
 from flowctl_core.cli.options import Output
 from flowctl_core.cli.summary import size_text
 from flowctl_core.errors import StoreError
@@ -30,7 +30,7 @@ def info(output: Output = None) -> None:
     if emit(state.model_dump(mode="json")):
         return
     say(f"{state.path}")
-    say(f"  {state.entries} builds, {size_text(state.bytes)} of at most {size_text(state.limit)}")
+    say(f"  {counted(state.entries, 'build')}, {size_text(state.bytes)} of at most {size_text(state.limit)}")
 
 
 @app.command()
@@ -63,4 +63,5 @@ def prune(
         raise StoreError("the cache cannot be pruned", hint="Check the permissions of its folder.")
     if emit(result.model_dump(mode="json")):
         return
-    say(f"removed {result.entries} builds and {result.files} files, {size_text(result.bytes)} freed")
+    builds, files = counted(result.entries, "build"), counted(result.files, "file")
+    say(f"removed {builds} and {files}, {size_text(result.bytes)} freed")

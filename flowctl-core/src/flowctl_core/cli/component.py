@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flowctl_core.cli.console import emit, say, say_aside
+from flowctl_core.cli.console import counted, emit, say, say_aside
 from flowctl_core.cli.options import Language, Main, Output, PathArgument, Verbose
 
 app = typer.Typer(no_args_is_help=True, help="Build, test and describe components.")
@@ -151,7 +151,7 @@ def validate(path: PathArgument = Path(), output: Output = None) -> None:
     if not emit(document.model_dump(mode="json")):
         for finding in findings:
             say_aside(f"{finding.severity}: {finding}")
-        say("the component is valid" if not errors else f"{len(errors)} errors")
+        say("the component is valid" if not errors else counted(len(errors), "error"))
     if errors:
         from flowctl_core.errors import SpecError
 

@@ -44,4 +44,8 @@ def _plain(value: object) -> str | bool | int | float | tuple[str, ...] | None:
 def _text(value: object) -> str:
     if value is None or value == ():
         return "-"
+    if isinstance(value, bool):
+        return str(value).lower()  # as it is written in the file
+    if isinstance(value, float):
+        return f"{value:g}"
     return ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)

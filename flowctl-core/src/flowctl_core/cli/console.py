@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from flowctl_core.cli.options import GLOBAL, OutputFormat
+from flowctl_core.cli.options import GLOBAL, LogLevel, OutputFormat
 from flowctl_core.cli.streams import write, write_aside
 from flowctl_core.cli.summary import json_text
 
@@ -35,8 +35,25 @@ def say(text: str = "") -> None:
 
 
 def say_aside(text: str) -> None:
-    """A line for people on standard error: warnings and progress, whatever the output format."""
+    """A line for people on standard error, whatever the output format and the log level."""
     write_aside(text + "\n")
+
+
+def inform(text: str) -> None:
+    """A line of progress on standard error; silent under --log-level warn and error."""
+    if GLOBAL.log_level in (LogLevel.debug, LogLevel.info):
+        say_aside(text)
+
+
+def warn(text: str, prefix: str = "") -> None:
+    """A warning on standard error; silent under --log-level error."""
+    if GLOBAL.log_level is not LogLevel.error:
+        say_aside(f"{prefix}warning: {text}")
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """`1 build`, `2 builds`."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def emit(data: Any) -> bool:
@@ -51,6 +68,8 @@ def emit(data: Any) -> bool:
 
         yaml = YAML(typ="safe", pure=True)
         yaml.default_flow_style = False
+        yaml.sort_base_mapping_type_on_output = False  # the order of the fields in JSON
+        yaml.width = 10_000  # a digest stays on its key's line
         yaml.allow_unicode = True
         text = io.StringIO()
         yaml.dump(json.loads(json.dumps(data, default=str)), text)

@@ -19,14 +19,27 @@ class OutputFormat(enum.StrEnum):
     wide = "wide"
 
 
+class LogLevel(enum.StrEnum):
+    """How much is told on standard error."""
+
+    debug = "debug"
+    """Also every decision and every command that is run."""
+    info = "info"
+    """Progress, warnings and errors."""
+    warn = "warn"
+    """Warnings and errors."""
+    error = "error"
+    """Nothing but what went wrong."""
+
+
 @dataclass
 class GlobalOptions:
-    """What stands before the command's name; a command's own -o wins over the global one."""
+    """The global options, which may stand before or after a command's name; the last one counts."""
 
     config: Path | None = None
     namespace: str | None = None
     output: OutputFormat = OutputFormat.table
-    log_level: str = "info"
+    log_level: LogLevel = LogLevel.info
     yes: bool = False
 
 

@@ -7,7 +7,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from flowctl_core.cli.console import is_terminal, say_aside
+from flowctl_core.cli.console import inform, is_terminal, say_aside, warn
+from flowctl_core.cli.options import GLOBAL, LogLevel
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -25,7 +26,7 @@ class PlainProgress:
 
     def step(self, text: str) -> None:
         """A step began."""
-        say_aside(f"{self._prefix}{text}")
+        inform(f"{self._prefix}{text}")
 
     def line(self, text: str) -> None:
         """A tool printed a line."""
@@ -34,11 +35,11 @@ class PlainProgress:
 
     def note(self, text: str) -> None:
         """Something a person wants to know."""
-        say_aside(f"{self._prefix}{text}")
+        inform(f"{self._prefix}{text}")
 
     def warning(self, text: str) -> None:
         """Something a person should change."""
-        say_aside(f"{self._prefix}warning: {text}")
+        warn(text, self._prefix)
 
 
 class LiveBoard:
@@ -166,5 +167,6 @@ class PlainBoard:
 
 
 def make_board(labels: list[str], *, verbose: bool = False) -> LiveBoard | PlainBoard:
-    """A live board on a terminal, plain lines elsewhere."""
-    return LiveBoard(labels, verbose=verbose) if is_terminal() else PlainBoard(labels, verbose=verbose)
+    """A live board on a terminal, plain lines elsewhere and where more or less than usual is to be told."""
+    live = is_terminal() and GLOBAL.log_level is LogLevel.info
+    return LiveBoard(labels, verbose=verbose) if live else PlainBoard(labels, verbose=verbose)

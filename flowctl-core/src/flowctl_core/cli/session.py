@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowctl_core.cli.console import say_aside
+from flowctl_core.cli.console import warn
 from flowctl_core.cli.options import GLOBAL
 from flowctl_core.errors import SourceError
 
@@ -23,7 +23,7 @@ def load_configuration(flags: dict[str, object] | None = None) -> LoadedConfig:
 
     loaded = load_config(path=GLOBAL.config, flags=flags)
     for warning in loaded.warnings:
-        say_aside(f"warning: {warning}")
+        warn(warning)
     return loaded
 
 
@@ -33,7 +33,7 @@ def load_manager() -> PluginManager:
 
     manager = load_plugins()
     for record in manager.problems:
-        say_aside(f"warning: plugin {record.name} ({record.distribution}) is skipped: {record.problem}")
+        warn(f"plugin {record.name} ({record.distribution}) is skipped: {record.problem}")
     return manager
 
 
@@ -42,7 +42,7 @@ def open_cache(loaded: LoadedConfig) -> BuildCache:
     from flowctl_core.store.cache import BuildCache
 
     local = loaded.config.build.local
-    return BuildCache(local.cache_dir, local.cache_size, warn=lambda text: say_aside(f"warning: {text}"))
+    return BuildCache(local.cache_dir, local.cache_size, warn=warn)
 
 
 def make_engine(*, cache: bool = True, flags: dict[str, object] | None = None) -> Engine:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowctl_core.cli.console import emit, machine_readable, say, say_aside
+from flowctl_core.cli.console import emit, machine_readable, say, warn
 from flowctl_core.cli.describing import interface_findings
 from flowctl_core.cli.documents import CountedTests, FailureDocument, TestDocument
 from flowctl_core.cli.progress import make_board
@@ -38,7 +38,7 @@ def test_component(engine: Engine, options: Options, root: Path, *, verbose: boo
                 cancel()
             raise
     for warning in dict.fromkeys(job.warnings):
-        say_aside(f"warning: {warning}")
+        warn(warning)
     findings = interface_findings(job)
     error = _verdict(job, report, findings)
     if machine_readable():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -230,7 +229,7 @@ class InProcessCaller(CallerBase):
             raise
         except (Exception, SystemExit) as error:
             if isinstance(error, OSError) and error.errno in _REFUSALS:
-                raise _refused(error) from error
+                raise StoreError.of(error) from error
             raise _crash(error, record, hook, implementations) from error
         return _checked(answer, expected, record, implementations)
 
@@ -292,11 +291,6 @@ def _wrong(
 
 _REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EMFILE, errno.EIO)
 """What the system refuses to whoever asks: no fault of the plugin."""
-
-
-def _refused(error: OSError) -> StoreError:
-    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes | os.PathLike) else ""
-    return StoreError(f"{where}{error.strerror}", hint="Check permissions and free disk space.")
 
 
 def _crash(

@@ -15,25 +15,6 @@ from flowctl_core.errors import StoreError
 STATE_DIR = ".flowctl"
 """Where flowctl keeps its state and output inside a source tree."""
 
-_FREE = "Free some space: `flowctl cache prune --all` removes flowctl's own cache."
-_PERMISSION = "You have no permission to write there: change the owner or mode, or use another folder."
-_HINTS = {
-    errno.ENOSPC: f"The disk is full. {_FREE}",
-    errno.EDQUOT: f"Your disk quota is used up. {_FREE}",
-    errno.EFBIG: "The file is larger than the limit for files (`ulimit -f`) or than the file system allows.",
-    errno.EROFS: "The file system is read-only. Copy the source to a folder that can be written to.",
-    errno.EACCES: _PERMISSION,
-    errno.EPERM: _PERMISSION,
-    errno.ENAMETOOLONG: "The path is too long. Move the source to a folder with a shorter path.",
-}
-
-
-def store_error(path: Path, error: OSError, doing: str = "written") -> StoreError:
-    """The error for the user when the system refuses something at `path`."""
-    reason = error.strerror or str(error)
-    hint = _HINTS.get(error.errno or 0, "Check the path and try again.")
-    return StoreError(f"{path} cannot be {doing}: {reason}", hint=hint)
-
 
 @contextmanager
 def system_refusals(path: Path, doing: str = "written") -> Iterator[None]:
@@ -41,7 +22,7 @@ def system_refusals(path: Path, doing: str = "written") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise store_error(path, error, doing) from error
+        raise StoreError.of(error, path, doing) from error
 
 
 def temporary_name(path: Path) -> Path:
