@@ -200,3 +200,10 @@ def test_loose_files_have_nothing_to_fetch(bench: MakeBench) -> None:
     made = bench({"main.go": 'package main\n\nfunc main() { print("x") }\n'})
     made.runner = recorded = RecordingRunner()
     assert made.fetch().fetched == 0 and recorded.commands == []
+
+
+def test_a_manifest_that_is_no_text_is_told_by_go_itself(bench: MakeBench) -> None:
+    made = bench({"go.mod": b"\xff\xfe\x00m", "main.go": "package main\n\nfunc main() {}\n"})
+    with pytest.raises(FetchError) as raised:
+        made.fetch()
+    assert "go.mod:1" in str(raised.value.output)

@@ -10,6 +10,7 @@ import pytest
 
 from flowctl_core.errors import PlanError
 from flowctl_core.models import ComponentSpec, LanguageSettings, Plan, Platform
+from flowctl_core.store.source_digest import digest_source
 from flowctl_core.testing import write_project
 
 MAIN = "package main\n\nfunc main() {}\n"
@@ -197,6 +198,21 @@ def test_inputs_leave_tests_out_unless_they_may_be_embedded(plan: MakePlan) -> N
     assert embedding.inputs.exclude == ()
     cgo = plan({"go.mod": MOD, "main.go": MAIN.replace("main\n", 'main\n\nimport "C"\n', 1)}, name="cgo")
     assert cgo.inputs.exclude == ()
+
+
+def test_what_a_vendored_module_embeds_is_an_input(tmp_path: Path, plan: MakePlan) -> None:
+    mine = {"README.md": "1", "testdata/x": "1"}
+    vendored = {"vendor/d/T.md": "1", "vendor/d/testdata/y": "1"}
+    files = {"go.mod": MOD, "main.go": MAIN, "vendor/modules.txt": "", **mine, **vendored}
+    inputs = plan(files).inputs
+
+    def digest(**changed: str) -> str:
+        return digest_source(write_project(tmp_path / "sample", {**files, **changed}), inputs).digest
+
+    before = digest()
+    assert digest(**{"README.md": "2", "testdata/x": "2"}) == before
+    for path in vendored:
+        assert digest(**{path: "2"}) != before
 
 
 def test_component_environment(plan: MakePlan) -> None:

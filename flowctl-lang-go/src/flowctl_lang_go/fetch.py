@@ -55,7 +55,7 @@ def _private_copy(plan: Plan, context: BuildContext) -> Path:
     root = context.source_root / plan.root
     for name in ("go.mod", "go.sum"):
         if (root / name).is_file():
-            write_atomically(folder / name, (root / name).read_text(encoding="utf-8", errors="surrogateescape"))
+            write_atomically(folder / name, (root / name).read_bytes())
     return folder / "go.mod"
 
 

@@ -203,6 +203,9 @@ def _inputs(source: SourceTree, tree: Tree, project: Project, replaced: list[Mod
     ]
     if not everything:
         exclude += ["*_test.go", "testdata/", "*.md"]
+        if source.exists(join(project.root, "vendor/modules.txt")):
+            # What a dependency embeds is unknown here, and vendored files hardly ever change.
+            exclude.append(f"!/{join(project.root, 'vendor')}/**")
     fetch = [join(module.folder, name) for module in modules for name in ("go.mod", "go.sum")]
     fetch += [join(project.root, name) for name in ("go.work", "go.work.sum", "vendor/modules.txt")]
     present = [path for path in dict.fromkeys(fetch) if source.exists(path)]

@@ -26,21 +26,21 @@ def private_copy(plan: Plan, context: BuildContext) -> Path:
     own_sum = source.read_text(file) if source.exists(file := join(plan.root, "go.work.sum")) else ""
     basis = folder / "go.work.sum.basis"
     if not basis.is_file() or basis.read_text(encoding="utf-8") != own_sum:
-        write_atomically(folder / "go.work.sum", own_sum)
-        write_atomically(basis, own_sum)
+        write_atomically(folder / "go.work.sum", own_sum.encode())
+        write_atomically(basis, own_sum.encode())
     copy = folder / "go.work"
     text = _rebased(source, plan.root, root)
     if not copy.is_file() or copy.read_text(encoding="utf-8") != text:
-        write_atomically(copy, text)
+        write_atomically(copy, text.encode())
     return copy
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file that is there whole or not at all."""
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file that is there whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
