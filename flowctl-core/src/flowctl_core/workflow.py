@@ -6,6 +6,7 @@ store, …) never import each other.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from flowctl_core.store.cache_entry import CacheEntry
 
 COMPONENT_FILE = "component.yaml"
-
+_log = logging.getLogger(__name__)
 
 Step = Callable[[Job], None]
 
@@ -92,6 +93,8 @@ def detect(job: Job) -> None:
             or preferred_for[a.detection.language] in (a.builder, a.distribution)
         ]
     job.detection = resolve(answers, where=str(job.root), language=asked, preferred=preferred)
+    winner = job.detection.winner
+    _log.debug("%s: builder %s builds %s", job.root, winner.builder, winner.detection.language)
 
 
 def plan(job: Job) -> None:
@@ -132,6 +135,8 @@ def find_toolchain(job: Job) -> None:
         )
     except ToolchainError as error:
         job.missing_tools = error
+    for tool in (job.tools or {}).values():
+        _log.debug("%s: tool %s %s from %s, %s", job.root, tool.name, tool.version, tool.origin, tool.path)
 
 
 def compute_key(job: Job) -> None:
@@ -143,6 +148,9 @@ def compute_key(job: Job) -> None:
         environment=job.environment,
         tools=job.tools or {},
     )
+    _log.debug("%s: cache key %s", job.root, job.key.primary)
+    for name, text in job.key.parts.items():
+        _log.debug("%s:   %s = %s", job.root, name, text)
 
 
 def reuse(job: Job) -> None:
@@ -366,6 +374,7 @@ def _build(job: Job, then: Step = lambda job: None) -> None:
                 break
         for step in FINISH:
             step(job)
+        _log.debug("%s: cache %s", job.root, job.cache)
         then(job)
 
 

@@ -79,11 +79,13 @@ def test(
 @app.command()
 def clean(path: PathArgument = Path(), language: Language = None, output: Output = None) -> None:
     """Remove what build made, and nothing else."""
+    from flowctl_core.cli.progress import PlainProgress
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.job import Job, Options
     from flowctl_core.workflow import run_clean
 
-    report = run_clean(Job(absolute(path), make_engine(cache=False), Options(language=language)))
+    job = Job(absolute(path), make_engine(cache=False), Options(language=language), PlainProgress())
+    report = run_clean(job)
     if emit(report.model_dump(mode="json")):
         return
     for removed in report.removed:

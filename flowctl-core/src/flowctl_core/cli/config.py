@@ -47,5 +47,5 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()  # as it is written in the file
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.0f}" if value.is_integer() else str(value)
     return ", ".join(str(item) for item in value) if isinstance(value, tuple) else str(value)

@@ -68,7 +68,7 @@ def emit(data: Any) -> bool:
 
         yaml = YAML(typ="safe", pure=True)
         yaml.default_flow_style = False
-        yaml.sort_base_mapping_type_on_output = False  # the order of the fields in JSON
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # keep the order that JSON has
         yaml.width = 10_000  # a digest stays on its key's line
         yaml.allow_unicode = True
         text = io.StringIO()

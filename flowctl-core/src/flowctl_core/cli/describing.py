@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowctl_core.cli.console import emit, say
+from flowctl_core.cli.options import GLOBAL
 from flowctl_core.errors import SpecError, UsageError
 from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import Artifact
@@ -49,6 +50,7 @@ def init_component(
         input_event_types=(known.inputs if known is not None else None) or (),
         output_event_types=(known.outputs if known is not None else None) or (),
         config=_declared_config(known),
+        namespace=GLOBAL.namespace,
     )
     atomic_write(file, text.encode())
     document = InitDocument(path=str(file), component=name, type=kind, language=plan.language)

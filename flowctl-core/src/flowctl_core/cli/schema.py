@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flowctl_core.cli.console import emit
 from flowctl_core.cli.streams import write
 from flowctl_core.cli.summary import json_text
 
@@ -24,4 +25,6 @@ def schema(kind: Annotated[SchemaKind, typer.Argument(help="Which file.")]) -> N
     """Print the JSON Schema (2020-12) of component.yaml, bundle.yaml, pipeline.yaml or the configuration."""
     from flowctl_core.specfile.schema import json_schema
 
-    write(json_text(json_schema(kind.value)))
+    document = json_schema(kind.value)
+    if not emit(document):  # JSON is the form that editors read, so it is the one without -o too
+        write(json_text(document))

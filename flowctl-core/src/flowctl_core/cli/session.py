@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowctl_core.cli.console import warn
-from flowctl_core.cli.options import GLOBAL
+from flowctl_core.cli.console import say_aside, warn
+from flowctl_core.cli.options import GLOBAL, LogLevel
 from flowctl_core.errors import SourceError
 
 if TYPE_CHECKING:
@@ -16,15 +17,33 @@ if TYPE_CHECKING:
     from flowctl_core.plugins.manager import PluginManager
     from flowctl_core.store.cache import BuildCache
 
+_log = logging.getLogger(__name__)
+
 
 def load_configuration(flags: dict[str, object] | None = None) -> LoadedConfig:
     """The configuration that `--config`, the environment and these flags give."""
     from flowctl_core.config.load import load_config
 
     loaded = load_config(path=GLOBAL.config, flags=flags)
+    if GLOBAL.log_level is LogLevel.debug:
+        _show_debug_lines()
+    _log.debug("configuration: %s", loaded.file or "no file, defaults")
     for warning in loaded.warnings:
         warn(warning)
     return loaded
+
+
+def _show_debug_lines() -> None:
+    """Under --log-level debug, what the engine logs is shown: its decisions and the commands that it runs."""
+
+    class Aside(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say_aside(f"debug: {record.getMessage()}")
+
+    logger = logging.getLogger("flowctl_core")
+    if not logger.handlers:
+        logger.addHandler(Aside())
+        logger.setLevel(logging.DEBUG)
 
 
 def load_manager() -> PluginManager:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import selectors
+import shlex
 import subprocess
 import threading
 import time
@@ -24,6 +26,7 @@ SETTLE_S = 0.5
 """Seconds that output is still read after a command has ended while something it left behind holds its pipes."""
 
 _CHUNK = 65536
+_log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 
 
@@ -42,13 +45,16 @@ class LocalRunner:
 
     def run(self, command: Command, *, on_line: OnLine | None = None) -> CompletedCommand:
         """See `flowctl_core.models.process.Runner`; `on_line` is called in the calling thread."""
+        _log.debug("runs %s in %s", shlex.join(command.argv), command.cwd)
         running = _Running(command, on_line)
         try:
             with self._lock:
                 self._active.add(running)
                 if self._cancelled:
                     running.cancel()
-            return running.finish()
+            completed = running.finish()
+            _log.debug("exit code %s after %.2f s: %s", completed.exit_code, completed.duration_s, command.argv[0])
+            return completed
         finally:
             with self._lock:
                 self._active.discard(running)

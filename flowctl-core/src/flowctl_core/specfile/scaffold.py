@@ -26,6 +26,7 @@ def component_yaml(
     input_event_types: Sequence[str] = (),
     output_event_types: Sequence[str] = (),
     config: Mapping[str, Mapping[str, object]] | None = None,
+    namespace: str | None = None,
 ) -> str:
     """Text of a new component.yaml with comments, which loads without a warning.
 
@@ -48,7 +49,7 @@ def component_yaml(
         f"  name: {_text(name)}",
         f"  version: {_text(version)}",
         f"  description: {_text(description or f'TODO: say in a line what this {type} does')}",
-        "  # namespace: my-team        # where it is published",
+        f"  namespace: {_text(namespace)}" if namespace else "  # namespace: my-team        # where it is published",
         "  # license: Apache-2.0       # SPDX expression",
         "  # repository: https://…     # where its source lives",
         "  # tags: [stellar, events]",
