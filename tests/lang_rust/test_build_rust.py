@@ -61,7 +61,7 @@ def test_a_program(bench: Make) -> None:
     (program,) = project.made(result)
     (artifact,) = result.artifacts
     assert (artifact.path, artifact.kind, artifact.platform) == (
-        ".flowctl/staging/app",
+        ".flowctl/staging/component",  # named like the component, whatever cargo calls it
         "program",
         Platform.host(),
     )
@@ -90,7 +90,7 @@ def test_one_of_several_programs(bench: Make) -> None:
     files = app() | {"src/bin/other.rs": SAY.format("other")}
     project = bench(files, main="other")
     result = project.build()
-    assert [path.name for path in project.made(result)] == ["other"]
+    assert [path.name for path in project.made(result)] == ["component"]
     assert run(project.made(result)[0]) == "other"
 
 
@@ -107,7 +107,7 @@ def test_a_member_of_a_virtual_workspace(bench: Make) -> None:
         }
     project = bench(files, main="services/sink")
     (program,) = project.made(project.build())
-    assert (program.name, run(program)) == ("run", "sink")
+    assert (program.name, run(program)) == ("component", "sink")
 
 
 def test_a_member_below_its_workspace_uses_the_lock_above(bench: Make) -> None:
@@ -348,7 +348,7 @@ def test_an_output_that_cannot_be_written(bench: Make) -> None:
     project = bench(app())
     plan = project.plan()
     context = project.context(plan)
-    (context.output_dir / "app" / "in the way").mkdir(parents=True)
-    with pytest.raises(StoreError, match="app could not be written"):
+    (context.output_dir / "component" / "in the way").mkdir(parents=True)
+    with pytest.raises(StoreError, match="component could not be written"):
         plugin.flowctl_build(plan, context)
-    assert [path.name for path in context.output_dir.iterdir()] == ["app"]
+    assert [path.name for path in context.output_dir.iterdir()] == ["component"]

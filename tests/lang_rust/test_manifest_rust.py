@@ -180,3 +180,7 @@ def test_a_manifest_that_is_a_link_out_of_the_tree_is_refused(tree: Callable[...
     (source.root / "Cargo.toml").symlink_to(outside)
     with pytest.raises(PlanError, match="outside the source tree"):
         read_toml(source, "Cargo.toml")
+
+
+def test_a_byte_order_mark_is_passed_over_as_by_cargo(tree: Callable[..., SourceTree]) -> None:
+    assert read_toml(tree({"Cargo.toml": "\ufeff" + PACKAGE}), "Cargo.toml")["package"]["name"] == "app"

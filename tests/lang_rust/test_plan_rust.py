@@ -101,7 +101,7 @@ def test_the_program(case: str, tree: Callable[..., SourceTree]) -> None:
     plan = plan_of(tree(files), name, main)
     assert (plan.details["package"], plan.details["bin"]) == (package, program)
     if program is not None:
-        assert [(entry.name, entry.kind) for entry in plan.entry_points] == [(program, "program")]
+        assert [(entry.name, entry.path, entry.kind) for entry in plan.entry_points] == [(name, program, "program")]
 
 
 REFUSED: dict[str, tuple[dict[str, str], str | None, list[str]]] = {
@@ -155,6 +155,7 @@ def test_a_configured_target_names_the_file(tree: Callable[..., SourceTree]) -> 
     config = {".cargo/config.toml": '[build]\ntarget = "wasm32-unknown-unknown"\n'}
     plan = plan_of(tree(LIBRARY | config), "x")
     assert plan.entry_points[0].name == "my_lib.wasm"
+    assert plan_of(tree(BINS | config), "x", "sink").entry_points[0].name == "x.wasm"
     assert ".cargo/config.toml" in plan.inputs.fetch
 
 

@@ -35,7 +35,7 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
     platform = _platform(plan, context)
     artifacts = []
     for kind, made in _outputs(plan, done.stdout):
-        target = context.output_dir / made.name
+        target = context.output_dir / (plan.entry_points[0].name if kind == "bin" else made.name)
         _copy(made, target)
         path = Path(os.path.relpath(target, context.source_root)).as_posix()
         artifacts.append(Artifact(path=path, kind="program" if kind == "bin" else "library", platform=platform))

@@ -96,7 +96,8 @@ def read_toml(source: SourceTree, path: str) -> dict[str, Any]:
     Raises PlanError, naming file and line, when it cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(source.read_text(path))
+        # cargo, too, passes over a byte order mark.
+        return tomllib.loads(source.read_text(path).removeprefix("\ufeff"))
     except SourceError as error:
         raise PlanError(error.message, hint=error.hint) from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:

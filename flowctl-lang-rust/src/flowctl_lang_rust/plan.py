@@ -53,7 +53,7 @@ def make_plan(source: SourceTree, request: PlanRequest) -> Plan:
         profile=request.profile,
         platforms=request.platforms,
         root=project.folder,
-        entry_points=_entry_points(choice, platform or host),
+        entry_points=_entry_points(request.name, choice, platform or host),
         inputs=_inputs(source, project),
         toolchain=requirements(
             minimum=minimum,
@@ -94,10 +94,11 @@ def _find(source: SourceTree, request: PlanRequest) -> tuple[Project, Choice]:
         raise refused
 
 
-def _entry_points(choice: Choice, platform: Platform) -> tuple[EntryPoint, ...]:
+def _entry_points(component: str, choice: Choice, platform: Platform) -> tuple[EntryPoint, ...]:
+    """The program under the component's name, as in every language; libraries under the name that rustc gives."""
     package, program = choice.package, choice.program
     if program is not None:
-        return (EntryPoint(name=program_file(program.name, platform), path=program.name),)
+        return (EntryPoint(name=program_file(component, platform), path=program.name),)
     library = package.library
     if library is None:  # choose() only answers without a program when there is a library
         raise PlanError(f"{package.name} has neither a program nor a library", hint="Add src/main.rs.")
