@@ -15,6 +15,9 @@ from flowctl_core.errors import StoreError
 STATE_DIR = ".flowctl"
 """Where flowctl keeps its state and output inside a source tree."""
 
+LOCK_FILE = "lock"
+"""In STATE_DIR; see lock.py."""
+
 
 @contextmanager
 def system_refusals(path: Path, doing: str = "written") -> Iterator[None]:
@@ -149,16 +152,23 @@ def make_state_dir(source_root: Path) -> Path:
     Raises StoreError when it cannot be written, or is a link or a file.
     """
     folder = source_root / STATE_DIR
-    with system_refusals(folder, "made"):
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            if folder.is_symlink() or not folder.is_dir():
-                raise StoreError(
-                    f"{folder} is not a folder",
-                    hint="Remove it: flowctl keeps its state in a folder of that name.",
-                ) from None
     ignore = folder / ".gitignore"
-    if not ignore.exists():
-        atomic_write(ignore, b"*\n", durable=False)
-    return folder
+    while True:
+        with system_refusals(folder, "made"):
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                if folder.is_symlink() or (not folder.is_dir() and os.path.lexists(folder)):
+                    raise StoreError(
+                        f"{folder} is not a folder",
+                        hint="Remove it: flowctl keeps its state in a folder of that name.",
+                    ) from None
+        try:
+            if not ignore.exists():
+                atomic_write(ignore, b"*\n", durable=False)
+        except StoreError as error:
+            # `flowctl component clean` of another process may just have removed the folder.
+            if not isinstance(error.__cause__, FileNotFoundError) or not source_root.is_dir():
+                raise
+        else:
+            return folder

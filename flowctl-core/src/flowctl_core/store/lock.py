@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowctl_core.errors import LockedError
-from flowctl_core.store.files import make_state_dir, system_refusals
+from flowctl_core.store.files import LOCK_FILE, make_state_dir, system_refusals
 
 _FIRST_WAIT_S = 0.005
 _LONGEST_WAIT_S = 0.25
@@ -27,7 +27,10 @@ def component_lock(
     when unknown) when there is something to wait for. The kernel releases the lock when its holder ends,
     however it ends. Raises LockedError after the timeout, StoreError when the folder cannot be written.
     """
-    with file_lock(make_state_dir(source_root) / "lock", what=str(source_root), timeout_s=timeout_s, on_wait=on_wait):
+    path = make_state_dir(source_root) / LOCK_FILE
+    with file_lock(
+        path, what=str(source_root), timeout_s=timeout_s, on_wait=on_wait, remake=lambda: make_state_dir(source_root)
+    ):
         yield
 
 
@@ -39,15 +42,23 @@ def file_lock(
     timeout_s: float,
     on_wait: Callable[[int | None], None] | None = None,
     shared: bool = False,
+    remake: Callable[[], object] | None = None,
 ) -> Iterator[None]:
     """Hold a lock file; `what` names the locked thing in the error.
 
-    `shared` lets in others that are shared as well, and leaves the holder's id in the file alone.
+    `shared` lets in others that are shared as well, and leaves the holder's id in the file alone. `remake` makes the
+    folder of the lock file again when somebody removes it.
     """
     began = time.monotonic()
     with system_refusals(path, "locked"):
         while True:
-            fd = _open(path)
+            try:
+                fd = _open(path)
+            except FileNotFoundError:
+                if remake is None:
+                    raise
+                remake()
+                continue
             try:
                 _acquire(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, what, began, timeout_s, on_wait)
                 if _is_at(fd, path):

@@ -6,11 +6,12 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from flowctl_core.errors import BuildError, PluginError
 from flowctl_core.models import Artifact
-from flowctl_core.store.files import STATE_DIR, make_own_folder, remove_any, system_refusals
+from flowctl_core.store.files import LOCK_FILE, STATE_DIR, make_own_folder, remove_any, system_refusals
 
 BIN = f"{STATE_DIR}/bin"
 
@@ -97,10 +98,25 @@ def remove_outputs(root: Path, name: str) -> list[str]:
     if link.is_symlink() and str(link.readlink()).startswith(f"{STATE_DIR}/"):
         link.unlink()
         removed.append(name)
-    state = root / STATE_DIR
-    if remove_path(state):
+    if _remove_state(root / STATE_DIR):
         removed.append(STATE_DIR)
     return removed
+
+
+def _remove_state(state: Path) -> bool:
+    """Remove `.flowctl/`, the lock that the caller holds as the last: whoever waits for it may start at once."""
+    if state.is_symlink() or not state.is_dir():
+        return remove_path(state)
+    with system_refusals(state, "removed"):
+        last = (state / ".gitignore", state / LOCK_FILE)
+        for path in state.iterdir():
+            if path not in last:
+                remove_any(path)
+        for path in last:
+            remove_any(path)
+        with suppress(OSError):  # not empty: the next one has started
+            state.rmdir()
+    return True
 
 
 def remove_path(path: Path) -> bool:
