@@ -386,3 +386,32 @@ def test_a_path_dependency_is_installed_and_named(bench: Bench, tmp_path: Path) 
         assert [text for text in report.ran_code if text.startswith("liba")]
         project.build()
         assert project.run().returncode == 3
+
+
+@pytest.mark.parametrize(
+    "wants",
+    [
+        {"requirements.txt": "./libs/events\n"},
+        {
+            "pyproject.toml": '[project]\nname = "app"\nversion = "1"\ndependencies = ["events"]\n'
+            '[tool.uv.sources]\nevents = { path = "libs/events" }\n'
+        },
+    ],
+    ids=["requirements.txt", "tool.uv.sources"],
+)
+def test_a_change_in_a_folder_that_is_installed_as_a_copy(bench: Callable[..., Bench], wants: dict[str, str]) -> None:
+    library = (
+        HATCHLING.replace("sample_pkg:main", "events:main").replace("sample", "events").replace("tomli==2.0.1", "")
+    )
+    files = {
+        **wants,
+        "main.py": "import events\nprint(events.NAME)\n",
+        "libs/events/pyproject.toml": library.replace('[""]', "[]"),
+        "libs/events/events/__init__.py": "NAME = 'first'\n",
+    }
+    project = bench(files)
+    project.build()
+    assert project.run().stdout == "first\n"
+    (project.root / "libs/events/events/__init__.py").write_text("NAME = 'second'\n")
+    project.build()
+    assert project.run().stdout == "second\n"

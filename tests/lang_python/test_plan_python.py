@@ -9,6 +9,7 @@ import pytest
 
 from flowctl_core.errors import PlanError
 from flowctl_core.models import Plan, PlanRequest, SourceTree
+from flowctl_lang_python.detect import detect
 from flowctl_lang_python.plan import make
 from flowctl_lang_python.recipe import Recipe
 
@@ -247,3 +248,58 @@ def test_poetrys_groups_beside_a_project_table(tree: Tree) -> None:
     assert recipe.standard  # uv reads b itself
     assert recipe.requirements == ("pytest>=8,<9",)
     assert not recipe.add_pytest
+
+
+INCLUDING = {
+    "requirements.txt": "-r reqs/base.txt\n--constraint=pins.txt  # why\n./libs/copied\n-e ./libs/linked\n",
+    "reqs/base.txt": "-rmore.txt\ntomli\n",
+    "reqs/more.txt": "-r base.txt\npytest>=7\n",
+    "pins.txt": "tomli==2.0.1\n",
+    "libs/copied/pyproject.toml": SYSTEM + '[project]\nname = "Copied"\n',
+    "libs/copied/copied.py": "",
+    "libs/copied/copied.egg-info/PKG-INFO": "",
+    "libs/linked/pyproject.toml": SYSTEM + '[project]\nname = "linked"\n',
+    "main.py": "",
+    "test_main.py": "def test_it(): pass\n",
+}
+
+
+def test_what_requirement_files_include_decides_about_fetch(tree: Tree) -> None:
+    made = plan(tree(INCLUDING))
+    assert set(made.inputs.fetch) == {
+        *("requirements.txt", "reqs/base.txt", "reqs/more.txt", "pins.txt"),
+        *("libs/copied/pyproject.toml", "libs/copied/copied.py"),
+    }
+    recipe = Recipe.of(made)
+    assert recipe.local == ("Copied",) and made.fetch_runs_code
+    assert not recipe.add_pytest
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pyproject.toml": SYSTEM + '[project]\nname = "a"\nversion = "1"\ndynamic = ["dependencies"]\n'
+         '[tool.setuptools.dynamic]\ndependencies = { file = ["reqs/base.in"] }\n'},
+        {"setup.cfg": "[metadata]\nname = a\n[options]\ninstall_requires = file: reqs/base.in\n"},
+    ],
+    ids=["pyproject.toml", "setup.cfg"],
+)  # fmt: skip
+def test_files_that_setuptools_reads_dependencies_from_decide_about_fetch(tree: Tree, files: dict[str, str]) -> None:
+    made = plan(tree({**files, "reqs/base.in": "-r more.in\n", "reqs/more.in": "tomli\n"}))
+    assert {"reqs/base.in", "reqs/more.in"} <= set(made.inputs.fetch)
+
+
+@pytest.mark.parametrize("name", ["setup.py", "setup.cfg", "requirements.txt", "pyproject.toml"])
+def test_a_manifest_that_cannot_be_read_is_a_plan_error(tree: Tree, name: str) -> None:
+    source = tree({"main.py": ""})
+    with (source.root / name).open("wb") as file:
+        file.truncate(17 * 2**20)
+    detection = detect(source)
+    assert detection is not None and "cannot be read" in detection.evidence[0].reason
+    with pytest.raises(PlanError, match=f"^{name} is larger than 16 MiB"):
+        plan(source)
+
+
+def test_a_byte_order_mark_is_named(tree: Tree) -> None:
+    with pytest.raises(PlanError, match=r"^pyproject\.toml: begins with a byte order mark"):
+        plan(tree({"pyproject.toml": "\ufeff" + PROJECT, "main.py": ""}))

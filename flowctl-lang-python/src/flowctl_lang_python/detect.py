@@ -75,7 +75,7 @@ def _judge(source: SourceTree, project: Project, present: list[str]) -> tuple[st
     programs = [name for name in MAIN_FILES if source.exists(join(root, name))]
     beside = [name for name in _OTHERS if source.exists(join(root, name))]
     if project.problem:
-        return "pyproject.toml", "cannot be read as TOML", 0.3 if beside else 0.6
+        return present[0], f"a manifest that cannot be read: {project.problem}", 0.3 if beside else 0.6
     if project.cargo:
         return "pyproject.toml", f"builds a Python package from Rust ({project.backend})", 0.97
     if project.declares_package:

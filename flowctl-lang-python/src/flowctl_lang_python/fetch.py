@@ -144,7 +144,7 @@ def _fill(fetching: Fetching) -> None:
     if recipe.lock == "uv.lock":
         chosen = [part for name in recipe.extras for part in ("--extra", name)]
         chosen += [part for name in recipe.groups for part in ("--group", name)]
-        fetching.uv("sync", "--frozen", "--no-install-project", *chosen, *python)
+        fetching.uv("sync", "--frozen", "--no-install-project", *chosen, *_anew(recipe), *python)
     arguments = _wanted(fetching)
     if arguments:
         fetching.uv("pip", "install", *python, *arguments)
@@ -179,7 +179,12 @@ def _wanted(fetching: Fetching) -> list[str]:
         constraints = context.work_dir / "constraints.txt"
         write(constraints, locks.constraints(context.source_root / fetching.plan.root / recipe.lock))
         arguments += ["-c", str(constraints)]
-    return arguments
+    return [*arguments, *_anew(recipe)] if arguments else arguments
+
+
+def _anew(recipe: Recipe) -> list[str]:
+    """uv would take the wheel that it built of a folder before, as long as its pyproject.toml is no newer."""
+    return [part for name in recipe.local for part in ("--reinstall-package", name)]
 
 
 def _prefetch_build_requirements(fetching: Fetching) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from flowctl_core.errors import SourceError
 from flowctl_core.models import SourceTree
-from flowctl_lang_python import poetry, setup_files
+from flowctl_lang_python import poetry, requirement_files, setup_files
 
 DEVELOPMENT = ("dev", "test", "tests", "testing")
 """Groups and extras by which projects name what their tests need."""
@@ -37,7 +38,7 @@ class Project:
     files: tuple[str, ...] = ()
     """Manifests and lockfiles found, relative to the source tree; fetch depends on them."""
     problem: str | None = None
-    """Why pyproject.toml cannot be read."""
+    """Why one of the manifests cannot be read, beginning with its path."""
     name: str | None = None
     requires_python: str | None = None
     python_declared_in: str | None = None
@@ -74,6 +75,8 @@ class Project:
     cargo: bool = False
     outside: tuple[str, ...] = ()
     """Path dependencies that lead out of the source tree."""
+    local: tuple[str, ...] = ()
+    """Folders in the source tree that are installed as copies; relative to it."""
     pytest_configured: bool = False
 
     @property
@@ -105,7 +108,10 @@ def normalised(name: str) -> str:
 def read_toml(source: SourceTree, path: str) -> tuple[dict[str, Any], str | None]:
     """A TOML file's content and, when it cannot be read, the reason."""
     try:
-        return tomllib.loads(source.read_text(path)), None
+        text = source.read_text(path)
+        if text.startswith("\ufeff"):
+            return {}, f"{path}: begins with a byte order mark, which TOML readers of Python refuse; save it without"
+        return tomllib.loads(text), None
     except tomllib.TOMLDecodeError as error:
         return {}, f"{path}: {error}"
     except (SourceError, RecursionError) as error:
@@ -118,13 +124,22 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
     def present(*names: str) -> tuple[str, ...]:
         return tuple(name for name in names if source.exists(join(root, name)))
 
+    unreadable: list[str] = []
+
+    def text_of(name: str) -> str:
+        try:
+            return source.read_text(join(root, name))
+        except SourceError as error:
+            unreadable.append(error.message)
+            return ""
+
     data, problem = read_toml(source, join(root, "pyproject.toml")) if present("pyproject.toml") else ({}, None)
     project = _table(data, "project")
     system = _table(data, "build-system")
     tool = _table(data, "tool")
     old_poetry = _table(tool, "poetry")
-    cfg = setup_files.read_cfg(source.read_text(join(root, "setup.cfg"))) if present("setup.cfg") else None
-    script = setup_files.read_setup_py(source.read_text(join(root, "setup.py"))) if present("setup.py") else None
+    cfg = setup_files.read_cfg(text_of("setup.cfg")) if present("setup.cfg") else None
+    script = setup_files.read_setup_py(text_of("setup.py")) if present("setup.py") else None
     if cfg is not None and cfg.name is None and not cfg.requirements and script is None:
         cfg = None  # only configures tools such as flake8
     legacy = [part for part in (cfg, script) if part is not None]
@@ -187,9 +202,15 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
             requires_python, declared_in = f"=={pin}.*", "Pipfile requires.python_version"
         own = True
     extra_files = present(*_DEVELOPMENT_REQUIREMENTS)
-    for name in (*(() if own else main_files), *extra_files):
-        lines = source.read_text(join(root, name)).splitlines()
-        development += [line for line in lines if line[:1].isalnum()]
+    listed = (*(() if own else main_files), *extra_files)
+    try:
+        listing = requirement_files.read(source, root, (*listed, *_dynamic_files(tool, cfg)))
+    except SourceError as error:
+        unreadable.append(error.message)
+        listing = requirement_files.Listing()
+    development += listing.requirements
+    paths = (*_source_folders(tool), *requirements, *poetry_development)
+    local = (requirement_files.folder_of(source, root, text) for text in paths)
     return Project(
         root=root,
         files=tuple(
@@ -200,8 +221,11 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
                 *main_files,
                 *extra_files,
             )
+        )
+        + tuple(
+            path for path in listing.files if path not in {join(root, name) for name in (*main_files, *extra_files)}
         ),
-        problem=problem,
+        problem=problem or next(iter(unreadable), None),
         name=_text(project.get("name"))
         or _text(old_poetry.get("name"))
         or next((p.name for p in legacy if p.name), None),
@@ -217,7 +241,7 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
         poetry_development=tuple(poetry_development),
         extras=extras,
         groups=group_names,
-        requirement_files=(*(() if own else main_files), *extra_files),
+        requirement_files=listed,
         scripts=scripts,
         backend=backend,
         build_requirements=build_requirements,
@@ -225,6 +249,7 @@ def read_project(source: SourceTree, root: str = ".") -> Project:
         compiled=cargo or any(part.compiled for part in legacy) or _compiles(backend, words),
         cargo=cargo,
         outside=tuple(_outside(source, root, tool)),
+        local=tuple(dict.fromkeys(folder for folder in (*listing.folders, *local) if folder not in (None, root))),
         pytest_configured=bool(present("pytest.ini", ".pytest.ini", "conftest.py", "pytest.toml"))
         or "pytest" in tool
         or _section(source, join(root, "setup.cfg"), "tool:pytest")
@@ -304,6 +329,21 @@ def _group(groups: dict[str, Any], name: str, seen: frozenset[str] = frozenset()
     return texts
 
 
+def _dynamic_files(tool: dict[str, Any], cfg: setup_files.SetupMetadata | None) -> tuple[str, ...]:
+    """Files from which setuptools reads the dependencies."""
+    declared = _table(_table(_table(tool, "setuptools"), "dynamic"), "dependencies").get("file")
+    named = (declared,) if isinstance(declared, str) else _texts(declared)
+    return (*named, *(cfg.requirements_in if cfg is not None else ()))
+
+
+def _source_folders(tool: dict[str, Any]) -> Iterator[str]:
+    """Folders that tool.uv.sources installs as copies."""
+    for value in _table(_table(tool, "uv"), "sources").values():
+        path = _text(value.get("path")) if isinstance(value, dict) and value.get("editable") is not True else None
+        if path is not None:
+            yield f"./{path}" if not path.startswith(("/", ".")) else path
+
+
 def _outside(source: SourceTree, root: str, tool: dict[str, Any]) -> list[str]:
     found = []
     for value in _table(_table(tool, "uv"), "sources").values():
@@ -319,13 +359,19 @@ def _outside(source: SourceTree, root: str, tool: dict[str, Any]) -> list[str]:
 def _pinned(source: SourceTree, path: str) -> str | None:
     if not source.exists(path):
         return None
-    first = next(iter(source.read_text(path).split()), "")
+    try:
+        first = next(iter(source.read_text(path).split()), "")
+    except SourceError:
+        return None
     found = re.fullmatch(r"(?:cpython@?-?)?(\d+\.\d+(?:\.\d+)?)", first)
     return found.group(1) if found else None
 
 
 def _section(source: SourceTree, path: str, name: str) -> bool:
-    return source.exists(path) and f"[{name}]" in source.read_text(path)
+    try:
+        return source.exists(path) and f"[{name}]" in source.read_text(path)
+    except SourceError:
+        return False
 
 
 def _table(data: dict[str, Any], key: str) -> dict[str, Any]:

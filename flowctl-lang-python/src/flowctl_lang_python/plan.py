@@ -62,6 +62,7 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
     if script_python and project.requires_python is None:
         project = _with_python(project, script_python, target.target if target else "")
     tests = suite.discover(source, project)
+    local = tuple(name for folder in project.local if (name := read_project(source, folder).name) is not None)
     version = source.component.language(LANGUAGE, *ALIASES) if source.component else None
     warnings = [
         f"{path} is outside the component: a change there is not noticed" for path in project.outside
@@ -88,6 +89,7 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         groups=project.groups,
         build_requirements=project.build_requirements,
         ask_backend=project.installable and not (project.backend or "").startswith(_KNOWN_BACKENDS),
+        local=local,
         test_tool=tests.tool,
         test_start=tests.start,
         add_pytest=tests.tool == "pytest" and not project.declares("pytest"),
@@ -102,7 +104,7 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         entry_points=(EntryPoint(name=request.name, path=target.target),) if target else (),
         inputs=Inputs(
             exclude=_NEVER_INPUTS + (_NEVER_INPUTS_COMPILED if project.compiled else ()),
-            fetch=project.files + _script_file(script_requirements, target),
+            fetch=project.files + _local_files(source, project) + _script_file(script_requirements, target),
         ),
         toolchain=toolchain.requirements(project, version.version if version else None),
         environment=dict(toolchain.ENVIRONMENT),
@@ -110,7 +112,7 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         # Nothing in `fetched`: the environment is an artifact, so that the cache can restore it without any
         # tool; build asks for fetch when it is missing.
         generated=_generated(project),
-        fetch_runs_code=recipe.ask_backend or recipe.dynamic is not None or bool(project.outside),
+        fetch_runs_code=recipe.ask_backend or recipe.dynamic is not None or bool(project.outside or project.local),
         settings=request.settings,
         details=recipe.model_dump(mode="json"),
         warnings=tuple(warnings),
@@ -132,6 +134,17 @@ def _with_python(project: Project, specifier: str, file: str) -> Project:
 
 def _script_file(requirements: tuple[str, ...], target: targets.Target | None) -> tuple[str, ...]:
     return (target.target,) if requirements and target else ()
+
+
+def _local_files(source: SourceTree, project: Project) -> tuple[str, ...]:
+    """Files of the folders that fetch installs as copies: a change there has to be installed again."""
+    found = []
+    for folder in project.local:
+        for path in source.walk(folder, skip=("build", "dist")):
+            made_by_backend = any(part.endswith(".egg-info") for part in path.split("/"))
+            if path not in project.files and not made_by_backend:
+                found.append(path)
+    return tuple(found)
 
 
 def _listed(project: Project) -> tuple[str, ...]:

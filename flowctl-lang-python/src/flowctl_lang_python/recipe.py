@@ -43,6 +43,8 @@ class Recipe(Frozen):
     test_tool: Literal["pytest", "unittest"] | None = None
     test_start: str | None = None
     """Where unittest starts to look, relative to the plan's root; None lets it decide."""
+    local: tuple[str, ...] = ()
+    """Names of the distributions that are installed from folders of the source, as copies."""
     add_pytest: bool = False
     """pytest is used and not declared."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import configparser
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,8 @@ class SetupMetadata:
     name: str | None = None
     requires_python: str | None = None
     requirements: tuple[str, ...] = ()
+    requirements_in: tuple[str, ...] = ()
+    """Files that the requirements are read from (`install_requires = file: requirements.txt`)."""
     extras: dict[str, tuple[str, ...]] = field(default_factory=dict)
     scripts: dict[str, str] = field(default_factory=dict)
     setup_requires: tuple[str, ...] = ()
@@ -46,6 +49,9 @@ def read_cfg(text: str) -> SetupMetadata:
         name=get("metadata", "name") or None,
         requires_python=get("options", "python_requires") or None,
         requirements=() if requirements.startswith("file:") else _lines(requirements),
+        requirements_in=tuple(re.findall(r"[^\s,]+", requirements.removeprefix("file:")))
+        if requirements.startswith("file:")
+        else (),
         extras={name: _lines(value) for name, value in extras.items()},
         scripts=_scripts(_lines(get("options.entry_points", "console_scripts"))),
         setup_requires=_lines(get("options", "setup_requires")),

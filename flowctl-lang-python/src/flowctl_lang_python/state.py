@@ -67,6 +67,7 @@ _FETCHED = {
     "extras",
     "groups",
     "build_requirements",
+    "local",
     "add_pytest",
 }
 
