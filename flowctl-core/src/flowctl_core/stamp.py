@@ -17,7 +17,7 @@ from flowctl_core.models import BuildReport
 from flowctl_core.plugins.watched import watched_paths
 from flowctl_core.store.files import STATE_DIR, atomic_write
 from flowctl_core.store.outputs import BIN
-from flowctl_core.store.record import FETCHED, FILE, MANIFEST
+from flowctl_core.store.record import FETCHED, FILE, MANIFEST, read_record
 from flowctl_core.toolchains.selection import deciding_paths
 
 
@@ -51,6 +51,10 @@ def _document(job: Job, report: BuildReport, root: str) -> dict[str, Any]:
         if path.rstrip("/") != root
     }
     inputs.update((path, noop.fingerprint(path)) for path in _others(job) if path not in inputs)
+    made = [[path, noop.fingerprint(path)] for path in outputs]
+    last = read_record(job.root / STATE_DIR)
+    if last is None or last.key != job.key:
+        raise ValueError("another process has built here since the lock was released")
     return {
         "version": noop.VERSION,
         "cwd": root,
@@ -59,7 +63,7 @@ def _document(job: Job, report: BuildReport, root: str) -> dict[str, Any]:
         "ours": (ours := _ours(job)),
         "names": sorted(name for name in job.names if name not in ours),
         "inputs": sorted(inputs.items()),
-        "outputs": [[path, noop.fingerprint(path)] for path in outputs],
+        "outputs": made,
         "report": report.model_copy(update={"cache": "fresh", "explanation": ()}).model_dump(
             mode="json", exclude={"explanation"}
         ),

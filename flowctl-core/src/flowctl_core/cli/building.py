@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.cli.console import emit, machine_readable, say, say_aside, warn
 from flowctl_core.cli.failure import failure_document, show_failure
+from flowctl_core.cli.options import GLOBAL
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import build_summary
 from flowctl_core.errors import CancelledError, FlowctlError, StoreError, UsageError
@@ -63,7 +64,8 @@ def _build_one(engine: Engine, options: Options, target: Target, *, verbose: boo
 def _write_stamp(job: Job, report: BuildReport, options: Options) -> None:
     from flowctl_core.stamp import write_stamp
 
-    if options == Options(explain=options.explain):
+    # What `--config` names is not looked at by a plain `flowctl component build`, which the stamp answers.
+    if options == Options(explain=options.explain) and GLOBAL.config is None:
         write_stamp(job, report)
 
 
