@@ -254,6 +254,8 @@ def _measured(root: Path, artifact: Artifact) -> Artifact:
 
 def link(job: Job) -> None:
     """`./<name>`, unless something else has that name."""
+    if job.cache == "miss":
+        outputs.remove_links(job.root)  # of a component that was renamed
     taken = outputs.link_program(job.root, job.plan.component)
     if taken is not None:
         job.warnings.append(taken)

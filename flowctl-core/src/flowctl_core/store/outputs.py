@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import tempfile
@@ -91,13 +92,30 @@ def link_program(root: Path, name: str) -> str | None:
     return None
 
 
+def remove_links(root: Path, *, dangling: bool = True) -> list[str]:
+    """Remove links `./NAME` to `.flowctl/bin/NAME` that an earlier name of the component has left; return their names.
+
+    `dangling`: only those whose program is gone.
+    """
+    removed = []
+    with os.scandir(root) as entries:
+        links = sorted(entry.name for entry in entries if entry.is_symlink())
+    for name in links:
+        link = root / name
+        if str(link.readlink()) == f"{BIN}/{name}" and not (dangling and link.exists()):
+            link.unlink()
+            removed.append(name)
+    return removed
+
+
 def remove_outputs(root: Path, name: str) -> list[str]:
-    """Remove `.flowctl/` and the link `./<name>` when it is ours; return what was removed."""
+    """Remove `.flowctl/` and the links to programs in it when they are ours; return what was removed."""
     removed = []
     link = root / name
     if link.is_symlink() and str(link.readlink()).startswith(f"{STATE_DIR}/"):
         link.unlink()
         removed.append(name)
+    removed.extend(remove_links(root, dangling=False))
     if _remove_state(root / STATE_DIR):
         removed.append(STATE_DIR)
     return removed
