@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 
+from flowctl_core import __version__
 from flowctl_core.models import CacheKey, Plan, Tool
 
 
@@ -36,7 +37,8 @@ def make_key(
 
     Variables that the plan passes through are hashed, never stored as text: a value may be a secret.
     """
-    parts = {"source": source_digest, "plan": plan_digest(plan)}
+    # The engine has its part in what is built too: launchers, what is kept of the environment, where things are put.
+    parts = {"source": source_digest, "plan": plan_digest(plan), "flowctl": __version__}
     for name, version, digest in plugins:
         parts[f"plugin {name}"] = f"{version} {digest}"
     for name in plan.passthrough:
