@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ spec:
   build: {language: sh, native: {command: [sh, make.sh], binary: greeter}}
 """
 FILES = {"component.yaml": COMPONENT, "make.sh": "printf '#!/bin/sh\\necho hello\\n' >greeter; chmod +x greeter\n"}
+MAIN = 'package main\n\nvar word = "none"\n\nfunc main() { println(word) }\n'
+SETTINGS = 'build: {local: {languages: {go: {build_args: ["-ldflags=-X main.word=settings"]}}}}'
 Tree = Callable[..., Path]
 
 
@@ -91,3 +94,39 @@ def test_yaml_keeps_the_order_of_json_and_one_line_for_a_value(flowctl: Any, tre
     text = flowctl.ok("component", "build", root, "-o", "yaml")
     assert text.startswith("component: greeter\n")
     assert "\n  digest: sha256:" in text
+
+
+def test_a_plain_build_does_not_answer_for_the_file_that_config_named(flowctl: Any, tree: Tree) -> None:
+    root = tree(
+        {"go.mod": "module example.com/greeter\ngo 1.20\n", "main.go": MAIN, "settings.yaml": SETTINGS}, "greeter"
+    )
+    plain = Path(flowctl.home, ".flowctl", "config.yaml")
+    plain.parent.mkdir()
+    plain.write_text(SETTINGS.replace("settings", "plain"))
+    flowctl.ok("--config", "settings.yaml", "component", "build", cwd=root)
+    assert subprocess.run([root / "greeter"], capture_output=True, text=True, check=True).stderr == "settings\n"
+    flowctl.ok("component", "build", cwd=root)
+    assert subprocess.run([root / "greeter"], capture_output=True, text=True, check=True).stderr == "plain\n"
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1s", "1ms"])
+def test_a_timeout_that_is_no_duration_is_a_usage_error(flowctl: Any, text: str) -> None:
+    error = flowctl.failure("component", "build", f"--timeout={text}")
+    assert (error["code"], error["exit_code"]) == ("usage", 2)
+    assert "--timeout" in error["message"]
+
+
+def test_a_renamed_component_leaves_no_link_behind(flowctl: Any, tree: Tree) -> None:
+    root = tree(FILES)
+    flowctl.ok("component", "build", cwd=root)
+    assert (root / "greeter").is_symlink() or (root / "greeter").is_file()
+    (root / "mine").symlink_to(".flowctl/bin/other")  # the user's: another name
+    for name in ("welcomer", "host"):
+        (root / "component.yaml").write_text(COMPONENT.replace("name: greeter", f"name: {name}"))
+        flowctl.ok("component", "build", cwd=root)
+    assert not (root / "welcomer").is_symlink()
+    assert (root / "host").exists()
+    (root / "component.yaml").write_text(COMPONENT.replace("name: greeter", "name: porter"))
+    assert "removed host" in flowctl.ok("component", "clean", cwd=root)
+    assert not (root / "host").is_symlink()
+    assert (root / "mine").is_symlink()

@@ -18,7 +18,25 @@ Paths = Annotated[
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Builds and toolchain jobs that run at once.")]
 UseCache = Annotated[bool, typer.Option("--cache/--no-cache", help="Reuse and keep results in the build cache.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing from the network.")]
-Timeout = Annotated[str | None, typer.Option("--timeout", help="Limit for each command of the toolchain (90s, 30m).")]
+
+
+def _duration(text: str | None) -> str | None:
+    """The text of --timeout, when it is a duration."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from flowctl_core.models.config import Seconds
+
+    try:
+        TypeAdapter(Seconds).validate_python(text) if text is not None else None
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"]) from error
+    return text
+
+
+Timeout = Annotated[
+    str | None,
+    typer.Option("--timeout", callback=_duration, help="Limit for each command of the toolchain (90s, 30m)."),
+]
 
 
 @app.callback()
