@@ -28,6 +28,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "component.yaml").write_text(COMPONENT)
     (folder / "word.sh").write_text("#!/bin/sh\necho first\n")
+    (folder / "word.sh").chmod(0o755)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("FLOWCTL_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(folder)
