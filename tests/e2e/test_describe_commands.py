@@ -128,3 +128,29 @@ def test_doctor_tells_what_is_missing_and_what_to_install(flowctl, tmp_path: Pat
 
 def test_completion_is_offered_for_shells(flowctl) -> None:
     assert "_FLOWCTL_COMPLETE" in flowctl.ok("--show-completion", "bash", SHELL="/bin/bash")
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o111])
+def test_doctor_says_how_to_start_this_flowctl_when_another_comes_first(
+    unprivileged, tmp_path: Path, mode: int
+) -> None:
+    other = tmp_path / "bin" / "flowctl"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\necho something else\n")
+    other.chmod(mode)
+    path = f"{other.parent}:{unprivileged.environment['PATH']}"
+    told = unprivileged.run("doctor", PATH=path)
+    assert told.returncode == 1
+    assert f"comes first on PATH: {other}" in told.stdout
+    own = unprivileged.run("doctor", "-o", "json", PATH=path)
+    assert f"start this one as {json.loads(own.stdout)['flowctl']['path']}" in told.stdout
+
+
+def test_doctor_tells_people_why_a_tool_on_path_will_not_do(flowctl, tmp_path: Path) -> None:
+    cargo = tmp_path / "bin" / "cargo"
+    cargo.parent.mkdir()
+    cargo.write_text("#!/bin/sh\necho no default toolchain >&2\nexit 1\n")
+    cargo.chmod(0o755)
+    told = flowctl.run("doctor", PATH=f"{cargo.parent}:/usr/bin:/bin").stdout
+    assert f"cargo for rust: {cargo} does not work" in told
+    assert "no default toolchain" in told

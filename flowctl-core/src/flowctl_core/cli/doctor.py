@@ -55,11 +55,17 @@ def _command() -> CommandState:
 
     found = shutil.which("flowctl")
     own = Path(sys.prefix) / "bin" / "flowctl"
-    foreign = None
-    if found is not None and not Path(found).samefile(own if own.exists() else sys.argv[0]):
-        text = Path(found).read_bytes()[:4096]
-        foreign = None if b"flowctl_core" in text else found
+    foreign = None if found is None or _is_ours(Path(found), own) else found
     return CommandState(version=flowctl_core.__version__, python=sys.version.split()[0], path=str(own), foreign=foreign)
+
+
+def _is_ours(found: Path, own: Path) -> bool:
+    """True for this command, and for that of another installation of flowctl-core."""
+    try:
+        with found.open("rb") as file:
+            return found.samefile(own if own.exists() else sys.argv[0]) or b"flowctl_core" in file.read(4096)
+    except OSError:  # a program that may be run and not read is none of Python's scripts
+        return False
 
 
 def _plugins() -> tuple[PluginState, ...]:
@@ -136,13 +142,14 @@ def _show(document: DoctorDocument) -> None:
     say(f"flowctl {command.version}, Python {command.python}")
     if command.foreign:
         say(f"  another program called flowctl comes first on PATH: {command.foreign}")
+        say(f"  start this one as {command.path}, or put {Path(command.path).parent} before the other's folder in PATH")
     say()
     table(("PLUGIN", "DISTRIBUTION", "VERSION", "STATE"), [
         (plugin.name, plugin.distribution, plugin.version, plugin.state) for plugin in document.plugins
     ])  # fmt: skip
     for plugin in document.plugins:
         if plugin.problem:
-            say(f"  {plugin.name}: {plugin.problem}")
+            say(f"  {plugin.name} ({plugin.distribution}): {plugin.problem}")
     say()
     table(("TOOL", "FOR", "VERSION", "FROM", "PATH"), [
         (tool.tool, tool.builder, tool.version or tool.state, tool.origin or "-", tool.path or "-")
@@ -150,7 +157,9 @@ def _show(document: DoctorDocument) -> None:
     ])  # fmt: skip
     for tool in document.toolchains:
         if tool.hint:
-            say(f"  {tool.tool}{' (optional)' if tool.optional else ''}: {tool.hint}")
+            for refused in tool.refused:
+                say(f"  {tool.tool} for {tool.builder}: {refused}")
+            say(f"  {tool.tool} for {tool.builder}{' (optional)' if tool.optional else ''}: {tool.hint}")
     say()
     table(("ENGINE", "FOR", "VERSION"), [
         (engine.engine, engine.purpose, engine.version or engine.problem or "-") for engine in document.engines
