@@ -7,6 +7,7 @@ import pytest
 
 from flowctl_core.errors import PlanError
 from flowctl_core.models import ToolRequirement
+from flowctl_core.store.source_digest import digest_source
 
 from .conftest import Content, Tree, component
 
@@ -102,7 +103,14 @@ def test_the_program(tree: Callable[..., Tree], files: Files, main: str | None, 
 PROBLEMS: list[tuple[str, Files, str | None, str]] = [
     ("several bins", {"package.json": {"bin": {"a": "a.js", "b": "b.js"}}}, None, "2 programs: a, b"),
     ("nothing", {"package.json": {"name": "x"}}, None, "names no program"),
-    ("a main that is not there", {"package.json": {"bin": "x.js"}}, None, "x.js does not exist"),
+    (
+        "a main that nothing makes",
+        {"package.json": {"main": "gone.js"}},
+        None,
+        '"main": "gone.js", which is not a file',
+    ),
+    ("a main outside", {"package.json": {"main": "../x.js"}}, None, '"main": "../x.js", which is not a file'),
+    ("a bin that is not there", {"package.json": {"bin": "x.js"}}, None, "x.js does not exist"),
     ("--main that names nothing", {"package.json": {"bin": "x.js"}, "x.js": ""}, "y.js", "y.js is neither"),
     ("broken JSON", {"package.json": '{\n "bin": "x.js",\n}'}, None, "package.json, line 3, column 1"),
     ("a list", {"package.json": "[1]"}, None, "no JSON object"),
@@ -339,6 +347,20 @@ def test_what_the_build_generates(tree: Callable[..., Tree], files: Files, expec
     plan = tree(files).plan()
     assert plan.generated == expected
     assert all(f"/{path}" in plan.inputs.exclude for path in expected)
+
+
+def test_a_source_folder_that_is_named_like_a_report_is_an_input(tree: Callable[..., Tree]) -> None:
+    report, code = "packages/sink/coverage/lcov.info", "packages/sink/src/coverage/a.js"
+    made = tree(
+        {
+            "package.json": {"workspaces": ["packages/*"]},
+            "packages/sink/package.json": {"bin": "src/coverage/a.js"},
+            **dict.fromkeys((report, code, "coverage/index.html"), "1"),
+        }
+    )
+    listed = digest_source(made.root, made.plan().inputs).manifest()
+    assert code in listed
+    assert not {report, "coverage/index.html"} & set(listed)
 
 
 def test_the_plan_is_the_same_after_a_build(tree: Callable[..., Tree]) -> None:

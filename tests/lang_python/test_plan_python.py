@@ -9,6 +9,7 @@ import pytest
 
 from flowctl_core.errors import PlanError
 from flowctl_core.models import Plan, PlanRequest, SourceTree
+from flowctl_core.store.source_digest import digest_source
 from flowctl_lang_python.detect import detect
 from flowctl_lang_python.plan import make
 from flowctl_lang_python.recipe import Recipe
@@ -136,6 +137,15 @@ def test_maturin_needs_cargo(tree: Tree) -> None:
     made = plan(tree({"pyproject.toml": text, "Cargo.toml": "", "python/a/__init__.py": ""}))
     assert [tool.name for tool in made.toolchain] == ["python", "uv", "cargo"]
     assert Recipe.of(made).compiled
+
+
+def test_only_what_compiling_leaves_is_no_input(tree: Tree) -> None:
+    text = '[build-system]\nrequires = ["maturin>=1"]\nbuild-backend = "maturin"\n[project]\nname = "a"\n'
+    code = ("python/a/build/__init__.py", "rust/src/target/mod.rs")
+    made = ("build/lib/a.py", "target/debug/a", "rust/target/debug/a", "python/a/a.so")
+    files = {"pyproject.toml": text, "Cargo.toml": "", "rust/Cargo.toml": "", "python/a/__init__.py": ""}
+    source = tree({**files, **dict.fromkeys((*code, *made), "")})
+    assert set(digest_source(source.root, plan(source).inputs).manifest()) == {*files, *code}
 
 
 POETRY = """\

@@ -214,7 +214,9 @@ def _inputs(
     generated: tuple[str, ...],
     installs: bool,
 ) -> Inputs:
-    exclude = ["node_modules", "coverage", ".nyc_output", "*.tsbuildinfo", ".turbo", ".pnp.*"]
+    exclude = ["node_modules", ".nyc_output", "*.tsbuildinfo", ".turbo", ".pnp.*"]
+    # Where test tools put their reports; a folder of that name further down may well be source.
+    exclude += [f"/{joined(folder, 'coverage')}/" for folder in dict.fromkeys((workspace.root.folder, package.folder))]
     exclude += [f"**/.yarn/{name}" for name in ("cache", "unplugged", "install-state.gz", "build-state.yml")]
     exclude += [f"/{path}" for path in generated]
     fetch: list[str] = []

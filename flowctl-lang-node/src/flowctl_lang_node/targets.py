@@ -83,6 +83,12 @@ def find_target(
         target = next(_declared(source, package, compiler), None)
     if target is not None:
         return target
+    if (main := package.text("main")) is not None:
+        raise PlanError(
+            f'{package.path} names "main": "{main}", which is not a file of the source, and has no build script '
+            "that could make it",
+            hint='Correct "main", add "build" to the scripts, or name the file with `main:` in component.yaml.',
+        )
     raise PlanError(
         f"{package.path if package.data else 'the source'} names no program, and there is no index.js or server.js",
         hint='Add "bin" or "main" to package.json, or name the file with `main:` in component.yaml or --main.',

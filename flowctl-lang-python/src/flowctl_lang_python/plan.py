@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 from flowctl_core.errors import PlanError
 from flowctl_core.models import EntryPoint, Inputs, Plan, PlanRequest, SourceTree
@@ -45,7 +46,7 @@ _KNOWN_BACKENDS = (
 )
 """Backends that need nothing but what manifest.py knows of."""
 
-_NEVER_INPUTS_COMPILED = ("*.so", "*.pyd", "*.dylib", "build/", "target/")
+_NEVER_INPUTS_COMPILED = ("*.so", "*.pyd", "*.dylib")
 
 
 def make(source: SourceTree, request: PlanRequest) -> Plan:
@@ -103,7 +104,7 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         root=project.root,
         entry_points=(EntryPoint(name=request.name, path=target.target),) if target else (),
         inputs=Inputs(
-            exclude=_NEVER_INPUTS + (_NEVER_INPUTS_COMPILED if project.compiled else ()),
+            exclude=_NEVER_INPUTS + (_compiled_outputs(source, project) if project.compiled else ()),
             fetch=project.files + _local_files(source, project) + _script_file(script_requirements, target),
         ),
         toolchain=toolchain.requirements(project, version.version if version else None),
@@ -134,6 +135,16 @@ def _with_python(project: Project, specifier: str, file: str) -> Project:
 
 def _script_file(requirements: tuple[str, ...], target: targets.Target | None) -> tuple[str, ...]:
     return (target.target,) if requirements and target else ()
+
+
+def _compiled_outputs(source: SourceTree, project: Project) -> tuple[str, ...]:
+    """What compiling leaves: setuptools' build/ beside the manifest, cargo's target/ beside each Cargo.toml.
+
+    Only there: further down a folder of such a name may be a package or module of the source.
+    """
+    crates = (PurePosixPath(path).parent for path in source.walk(project.root, depth=3) if path.endswith("Cargo.toml"))
+    targets = dict.fromkeys(join(str(folder), "target") for folder in crates)
+    return (*_NEVER_INPUTS_COMPILED, f"/{join(project.root, 'build')}/", *(f"/{path}/" for path in targets))
 
 
 def _local_files(source: SourceTree, project: Project) -> tuple[str, ...]:
