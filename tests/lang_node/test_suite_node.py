@@ -90,7 +90,7 @@ def test_a_configured_command_finds_the_dependencies_programs(tree: Callable[...
     files = project({"test": "exit 1"}, {"a.test.js": NODE_TEST}, devDependencies={"semver": "7.7.2"})
     settings = LanguageSettings(test_command=("sh", "-c", "semver 1.2.3 && node --test a.test.js"))
     report = run(tree(files), settings=settings)
-    assert (report.tool, report.passed, report.failed) == ("sh", 2, 1)
+    assert (report.tool, report.passed, report.failed) == ("sh -c", 2, 1)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 
 from flowctl_core.models import BuildContext, CompletedCommand, Plan, TestReport
@@ -38,7 +39,7 @@ def _own_command(plan: Plan, context: BuildContext) -> TestReport:
         argv[0] = str(context.tool("go").path)
         if not any(argument in ("-json", "--json") for argument in argv):
             argv.insert(2, "-json")
-    context.progress.step(" ".join(command))
+    context.progress.step(shlex.join(command))
     stream = _stream(plan, context)
     environment = go_environment(plan, context, network=False)
     done = context.run(argv, cwd=plan.root, environment=environment, on_line=stream.feed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from pathlib import Path
 
 from flowctl_core.models import BuildContext, CompletedCommand, Plan, TestReport
@@ -26,7 +27,7 @@ def test(plan: Plan, context: BuildContext) -> TestReport:
     tooling = Tooling(plan, context)
     if plan.settings.test_command:
         argv = list(plan.settings.test_command)
-        return _report(plan, _run_with_bins(plan, tooling, argv), argv[0], argv)
+        return _report(plan, _run_with_bins(plan, tooling, argv), " ".join(argv[:2]), argv)
     if plan.details["test"]:
         tool = f"{tooling.manager} test"
         context.progress.step(tool)
@@ -66,7 +67,7 @@ def _run_with_bins(plan: Plan, tooling: Tooling, argv: list[str]) -> CompletedCo
     folders = dict.fromkeys((plan.root, str(plan.details["workspace"])))
     bins = [str(root / folder / "node_modules/.bin") for folder in folders]
     environment["PATH"] = os.pathsep.join([*bins, environment["PATH"]])
-    tooling.context.progress.step(" ".join(argv))
+    tooling.context.progress.step(shlex.join(argv))
     return tooling.context.run(argv, cwd=plan.root, environment=environment)
 
 

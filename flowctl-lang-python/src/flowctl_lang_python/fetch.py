@@ -72,7 +72,7 @@ class Fetching:
         if says_offline(done):
             raise FetchError(
                 f"dependencies of {self.plan.component} are not on this machine, and there is no network",
-                hint="Run once with network: they are kept in uv's cache from then on.",
+                hint="Run once with network and without --offline: they are kept in uv's cache from then on.",
                 output=done.output,
             )
         raise FetchError(

@@ -114,7 +114,7 @@ def _custom(plan: Plan, context: BuildContext) -> TestReport:
     if "unittest" in words:
         return unittest_report(done, seconds)
     return TestReport(
-        tool=" ".join(plan.settings.test_command),
+        tool=" ".join(plan.settings.test_command[:2]),
         command=done.argv,
         counted=False,
         exit_code=done.exit_code,
@@ -140,7 +140,7 @@ def _execute(
         **(extra or {}),
     }
     shown = argv[2:] if argv[1:2] == ["-m"] else [PurePosixPath(argv[0]).name, *argv[1:]]
-    context.progress.step(" ".join(word for word in shown if str(context.work_dir) not in word and word != "-o"))
+    context.progress.step(shlex.join(word for word in shown if str(context.work_dir) not in word and word != "-o"))
     done = context.run(argv, cwd=plan.root, environment=environment)
     return done, done.duration_s
 

@@ -142,7 +142,8 @@ def failure(done: CompletedCommand, what: str, otherwise: Callable[..., FlowctlE
         )
     compile_error = _COULD_NOT.search(text)
     said = compile_error.group(1) if compile_error else _first_error(text, f"exit code {done.exit_code}")
-    return otherwise(f"{what} failed: {said}", output=done.stderr or done.stdout)
+    hint = "Check the network, the proxy and cargo's registry settings." if otherwise is FetchError else None
+    return otherwise(f"{what} failed: {said}", hint=hint, output=done.stderr or done.stdout)
 
 
 def _first_error(text: str, default: str) -> str:

@@ -88,14 +88,23 @@ def summary(report: TestReport) -> str:
     return ", ".join(parts)
 
 
+def failure(name: str, report: TestReport) -> TestsFailedError:
+    """The error for tests that failed: the counts, the first failing names, and the exit code where nothing else
+    tells why (a script of the project's own, a coverage that is too low)."""
+    failing = [case.name for case in report.cases if case.outcome in ("failed", "error")]
+    names = f": {', '.join(failing[:5])}{' …' if len(failing) > 5 else ''}" if failing else ""
+    facts = [summary(report)] if report.counted else []
+    if not report.failed and not report.errors:
+        facts.append(f"exit code {report.exit_code}")
+    return TestsFailedError(f"the tests of {name} failed ({', '.join(facts)}){names}")
+
+
 def _verdict(job: Job, report: TestReport | None, findings: list[str]) -> FlowctlError | None:
     name = job.plan.component
     if report is None or (report.counted and report.total == 0 and report.exit_code == 0):
         return NoTestsError(f"{name} has no tests", hint=NO_TESTS_HINT.format(language=job.plan.language))
     if not report.ok:
-        failing = [case.name for case in report.cases if case.outcome in ("failed", "error")]
-        names = f": {', '.join(failing[:5])}{' …' if len(failing) > 5 else ''}" if failing else ""
-        return TestsFailedError(f"the tests of {name} failed ({summary(report)}){names}")
+        return failure(name, report)
     if findings:
         return InterfaceError("the tests passed, but the interface is wrong:\n  " + "\n  ".join(findings))
     return None
