@@ -50,6 +50,9 @@ class Recorder:
         self.fetched: tuple[str, ...] = ()
         self.missing_once = False
         self.fetch_fails = False
+        self.fetch_writes_lock = False
+        self.somebody_edits: Path | None = None
+        self.makes_tree = False
 
     @hookimpl
     def flowctl_detect(self, source: SourceTree) -> Detection | None:
@@ -70,6 +73,7 @@ class Recorder:
             toolchain=self.tools,
             passthrough=self.passthrough,
             fetched=self.fetched,
+            generated=("dist",),
         )
 
     @hookimpl
@@ -79,6 +83,8 @@ class Recorder:
             raise FetchError("no network")
         for path in self.fetched:
             (context.source_root / path).mkdir(exist_ok=True)
+        if self.fetch_writes_lock:
+            (context.source_root / "resolved.lock").write_text("resolved")
         return FetchReport()
 
     @hookimpl
@@ -90,10 +96,18 @@ class Recorder:
         text = " ".join(file.read_text().strip() for file in sorted(context.source_root.glob("*.txt")))
         if "broken" in text:
             raise BuildError("does not compile", output="line 1: broken")
+        if self.somebody_edits is not None:
+            self.somebody_edits.write_text("edited meanwhile")
+            self.somebody_edits = None
         program = context.output_dir / plan.component
         program.write_text(f"#!/bin/sh\necho {text}\n")
         path = program.relative_to(context.source_root).as_posix()
-        return BuildResult(artifacts=(Artifact(path=path, platform=Platform.host()),))
+        artifacts = [Artifact(path=path, platform=Platform.host())]
+        if self.makes_tree:
+            (context.source_root / "dist" / "deep").mkdir(parents=True, exist_ok=True)
+            (context.source_root / "dist" / "deep" / "page").write_text(text)
+            artifacts.append(Artifact(path="dist", kind="tree", platform=Platform.host()))
+        return BuildResult(artifacts=tuple(artifacts))
 
     @hookimpl
     def flowctl_test(self, plan: Plan, context: BuildContext) -> TestReport:
@@ -319,3 +333,31 @@ def test_a_fetch_belongs_to_its_lockfile_whatever_was_built_since(bench: Bench) 
     (bench.root / "b.txt").unlink()
     report = bench.build()
     assert (report.cache, bench.builder.ran) == ("hit", ["fetch"])
+
+
+def test_what_was_built_while_the_source_changed_belongs_to_no_key(bench: Bench) -> None:
+    bench.builder.somebody_edits = bench.root / "a.txt"
+    report = bench.build()
+    assert any("changed while it was built" in warning for warning in report.warnings)
+    assert bench.build().cache == "miss"
+    assert (bench.root / ".flowctl/bin/words").read_text() == "#!/bin/sh\necho edited meanwhile\n"
+    (bench.root / "a.txt").write_text("one")
+    assert bench.build().cache == "miss", "the first build saw neither text for sure, so it is not in the cache"
+
+
+def test_a_lockfile_that_fetch_writes_is_part_of_what_is_built(bench: Bench) -> None:
+    bench.builder.fetch_writes_lock = True
+    assert not bench.build().warnings
+    assert bench.build().cache == "fresh"
+    (bench.root / "resolved.lock").write_text("other")
+    assert bench.build().cache == "miss"
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda page: page.write_text("spoiled")])
+def test_a_file_inside_an_output_folder_is_missed_and_restored(bench: Bench, harm) -> None:
+    bench.builder.makes_tree = True
+    bench.build()
+    assert bench.build().cache == "fresh"
+    harm(bench.root / "dist/deep/page")
+    assert bench.build().cache == "hit"
+    assert (bench.root / "dist/deep/page").read_text() == "one"

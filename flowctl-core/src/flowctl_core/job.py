@@ -59,6 +59,8 @@ class Options:
     explain: bool = False
     ignore_spec: bool = False
     """True: look at the source as if it had no component.yaml."""
+    jobs: int | None = None
+    """Jobs that the toolchain may run at once; None: the configuration's `parallel_jobs`."""
     lock_timeout_s: float = 600.0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from flowctl_core.store.files import STATE_DIR, atomic_write
 from flowctl_core.store.outputs import BIN
 from flowctl_core.store.record import FETCHED, FILE, MANIFEST, read_record
 from flowctl_core.toolchains.selection import deciding_paths
+
+_TREE_FILES = 1000
+"""Files of an output folder that the no-op path looks at one by one."""
 
 
 def write_stamp(job: Job, report: BuildReport) -> None:
@@ -93,7 +97,20 @@ def _outputs(job: Job) -> list[str]:
     state = job.root / STATE_DIR
     paths = {state / FILE, job.root / BIN, job.root / job.plan.component}
     paths.update(job.root / artifact.path for artifact in job.artifacts)
+    for artifact in job.artifacts:
+        if artifact.kind == "tree":
+            paths.update(_tree_paths(job.root / artifact.path))
     return sorted(map(str, paths))
+
+
+def _tree_paths(folder: Path) -> Iterator[Path]:
+    """Every folder of a tree, so that what is added or gone is noticed; the files too, unless there are thousands."""
+    files: list[Path] = []
+    for place, _, names in os.walk(folder):
+        yield Path(place)
+        files.extend(Path(place, name) for name in names)
+    if len(files) <= _TREE_FILES:
+        yield from files
 
 
 def _restorable(job: Job) -> dict[str, Any] | None:

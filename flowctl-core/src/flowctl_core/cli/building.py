@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,10 +73,13 @@ def _write_stamp(job: Job, report: BuildReport, options: Options) -> None:
 def _build_several(
     engine: Engine, options: Options, targets: list[Target], labels: dict[Path, str], board: LiveBoard | PlainBoard
 ) -> dict[Path, BuildReport | FlowctlError]:
+    parallel = engine.config.build.local.parallel_jobs
+    share = replace(options, jobs=max(1, parallel // min(parallel, len(targets))))  # the machine is shared between them
+
     def build(root: Path) -> BuildReport | FlowctlError:
         row = board.row(labels[root])
         try:
-            return run_build(Job(root, engine, options, row))
+            return run_build(Job(root, engine, share, row))
         except FlowctlError as error:
             return error
         except OSError as error:
@@ -84,7 +88,7 @@ def _build_several(
             if hasattr(row, "finish"):
                 row.finish()
 
-    with ThreadPoolExecutor(max_workers=engine.config.build.local.parallel_jobs) as pool:
+    with ThreadPoolExecutor(max_workers=parallel) as pool:
         pending = {root: pool.submit(build, root) for _, root in targets}
         try:
             return {root: future.result() for root, future in pending.items()}

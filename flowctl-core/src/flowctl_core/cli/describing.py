@@ -11,7 +11,8 @@ from flowctl_core.cli.options import GLOBAL
 from flowctl_core.errors import SpecError, UsageError
 from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import Artifact
-from flowctl_core.workflow import COMPONENT_FILE, run_plan
+from flowctl_core.steps import COMPONENT_FILE
+from flowctl_core.workflow import run_plan
 
 if TYPE_CHECKING:
     from flowctl_core.models import MetadataSpec

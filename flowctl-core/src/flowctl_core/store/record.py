@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
+from stat import S_ISDIR
 
 from pydantic import ValidationError
 
@@ -35,6 +37,11 @@ def read_record(state: Path) -> BuildRecord | None:
         return BuildRecord.model_validate_json((state / FILE).read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def forget_record(state: Path) -> None:
+    """The next build knows of none before it."""
+    (state / FILE).unlink(missing_ok=True)
 
 
 def write_record(state: Path, record: BuildRecord) -> None:
@@ -76,19 +83,31 @@ def forget_fetched(state: Path) -> None:
 
 
 def artifact_stat(path: Path) -> StatTuple:
-    """Size, mtime in nanoseconds, inode; a folder counts by its own entry only."""
+    """Size, mtime in nanoseconds, inode; for a folder the number of entries in it, a hash over theirs, inode."""
     info = os.lstat(path)
-    return info.st_size, info.st_mtime_ns, info.st_ino
+    if not S_ISDIR(info.st_mode):
+        return info.st_size, info.st_mtime_ns, info.st_ino
+    hasher, count, folders = blake2b(digest_size=7), 0, [os.fspath(path)]
+    for folder in folders:  # grows meanwhile
+        with os.scandir(folder) as scan:
+            for entry in sorted(scan, key=lambda entry: entry.name):
+                seen = entry.stat(follow_symlinks=False)
+                count += 1
+                if S_ISDIR(seen.st_mode):
+                    folders.append(entry.path)
+                    hasher.update(entry.name.encode("utf-8", "surrogateescape") + b"/")
+                else:
+                    hasher.update(
+                        f"{entry.name}\0{seen.st_size}\0{seen.st_mtime_ns}\0".encode("utf-8", "surrogateescape")
+                    )
+    return count, int.from_bytes(hasher.digest(), "big"), info.st_ino
 
 
 def outputs_intact(root: Path, record: BuildRecord) -> bool:
     """True when each artifact is where the build put it and was not written to since."""
     try:
         return all(
-            artifact_stat(root / artifact.path) == record.stats.get(artifact.path)
-            if artifact.kind != "tree"
-            else (root / artifact.path).is_dir()
-            for artifact in record.artifacts
+            artifact_stat(root / artifact.path) == record.stats.get(artifact.path) for artifact in record.artifacts
         )
     except OSError:
         return False
