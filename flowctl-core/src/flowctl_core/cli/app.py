@@ -5,9 +5,10 @@ from __future__ import annotations
 import signal
 from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import flowctl_core
 from flowctl_core.cli import cache, component, config, doctor, plugin, schema
@@ -17,8 +18,21 @@ from flowctl_core.cli.global_flags import accept_everywhere
 from flowctl_core.cli.options import GLOBAL, LogLevel, Output, OutputFormat
 from flowctl_core.errors import CancelledError, FlowctlError, InternalError, StoreError, UsageError
 
+_ORDER = ("component", "plugin", "cache", "config", "schema", "doctor")
+"""Of the commands in the help: what people do every day first."""
+
+
+class _InOrder(TyperGroup):
+    """Lists commands and groups in one order; typer would put the commands before the groups."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the help."""
+        return sorted(super().list_commands(ctx), key=_ORDER.index)
+
+
 app = typer.Typer(
     name="flowctl",
+    cls=_InOrder,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
