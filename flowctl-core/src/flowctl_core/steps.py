@@ -194,9 +194,21 @@ def fetch(job: Job) -> None:
     """Bring dependencies in, when a manifest or lockfile changed or what was fetched is gone."""
     if not _is_fetched(job):
         _fetch_now(job)
-        # A lockfile that was missing may be there now; what is built from here on is built from that.
-        job.inputs = _digest(job)
-        compute_key(job)
+        before, job.inputs = job.inputs.digest, _digest(job)
+        if job.inputs.digest != before:
+            _plan_again(job)
+
+
+def _plan_again(job: Job) -> None:
+    """Fetching has written a lockfile that was missing: from here on it is a source file as any other."""
+    said = job.plan.warnings
+    job.warnings = [warning for warning in job.warnings if warning not in said]
+    plan(job)
+    for warning in said:
+        if warning not in job.plan.warnings:  # true until now, and not to be said of later builds
+            job.progress.warning(warning)
+    job.inputs = _digest(job)
+    compute_key(job)
 
 
 def _is_fetched(job: Job) -> bool:

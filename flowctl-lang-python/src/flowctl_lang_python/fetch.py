@@ -28,6 +28,9 @@ _CARGO_OFFLINE = ("you're using offline mode (--offline)", "but --offline was sp
 """Cargo's words, from a build backend: features that a backend adds want crates which `cargo fetch` does not bring."""
 
 
+_NO_NETWORK = re.compile(r"error sending request|dns error|[Cc]onnection refused|unreachable|tunnel error")
+
+
 def says_offline(done: CompletedCommand) -> bool:
     """True when uv, or cargo below it, failed as something is not on this machine and the network was not allowed."""
     return not done.ok and any(text in done.output for text in (*_OFFLINE, *_CARGO_OFFLINE))
@@ -82,6 +85,17 @@ class Fetching:
         )
 
     def _run(self, argv: list[str]) -> CompletedCommand:
+        done = self._run_once(argv)
+        if done.ok or self.context.offline or not _NO_NETWORK.search(done.output):
+            return done
+        # uv asks the index even for what it has; without a network what it has may be enough.
+        again = self._run_once([*argv, "--offline"])
+        if not again.ok:
+            return done
+        self.context.progress.note("no network: what uv has on this machine is used")
+        return again
+
+    def _run_once(self, argv: list[str]) -> CompletedCommand:
         return self.context.run(
             argv, cwd=self.plan.root, environment=self.environment, network=not self.context.offline
         )

@@ -22,7 +22,8 @@ def tool_text(version: str, digest: str) -> str:
 
 def plan_digest(plan: Plan) -> str:
     """Digest of a plan's canonical JSON."""
-    return digest_text(json.dumps(plan.model_dump(mode="json"), sort_keys=True))
+    told = {"warnings", "limitations"}  # what people are told changes no result
+    return digest_text(json.dumps(plan.model_dump(mode="json", exclude=told), sort_keys=True))
 
 
 def make_key(
