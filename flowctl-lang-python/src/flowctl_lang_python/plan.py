@@ -151,8 +151,9 @@ def _local_files(source: SourceTree, project: Project) -> tuple[str, ...]:
     """Files of the folders that fetch installs as copies: a change there has to be installed again."""
     found = []
     for folder in project.local:
-        for path in source.walk(folder, skip=("build", "dist")):
-            made_by_backend = any(part.endswith(".egg-info") for part in path.split("/"))
+        for path in source.walk(folder):
+            inside = PurePosixPath(path).relative_to(folder).parts
+            made_by_backend = inside[0] == "build" or any(part.endswith(".egg-info") for part in inside)
             if path not in project.files and not made_by_backend:
                 found.append(path)
     return tuple(found)
