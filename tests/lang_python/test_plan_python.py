@@ -268,6 +268,8 @@ INCLUDING = {
     "libs/copied/pyproject.toml": SYSTEM + '[project]\nname = "Copied"\n',
     "libs/copied/copied.py": "",
     "libs/copied/copied.egg-info/PKG-INFO": "",
+    "libs/copied/build/lib/copied.py": "",
+    "libs/copied/more/build/x.py": "",
     "libs/linked/pyproject.toml": SYSTEM + '[project]\nname = "linked"\n',
     "main.py": "",
     "test_main.py": "def test_it(): pass\n",
@@ -278,7 +280,7 @@ def test_what_requirement_files_include_decides_about_fetch(tree: Tree) -> None:
     made = plan(tree(INCLUDING))
     assert set(made.inputs.fetch) == {
         *("requirements.txt", "reqs/base.txt", "reqs/more.txt", "pins.txt"),
-        *("libs/copied/pyproject.toml", "libs/copied/copied.py"),
+        *("libs/copied/pyproject.toml", "libs/copied/copied.py", "libs/copied/more/build/x.py"),
     }
     recipe = Recipe.of(made)
     assert recipe.local == ("Copied",) and made.fetch_runs_code
