@@ -82,6 +82,12 @@ def sweep(session: nox.Session) -> None:
 
 
 @nox.session
+def compatibility(session: nox.Session) -> None:
+    """flowctl against hands on public component trees (FLOWCTL_TREES); writes docs/compatibility.md."""
+    python(session, "tests/sweep/compatibility/run.py", "--page", "docs/compatibility.md", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Figures against the budgets."""
     for script in sorted(Path("bench").glob("*.py")):

@@ -82,7 +82,9 @@ def flowctl(tmp_path_factory: pytest.TempPathFactory) -> Flowctl:
 @pytest.fixture
 def unprivileged(flowctl: Flowctl) -> Flowctl:
     """The command without root's right to read and write everything; a user's own is like that anyway."""
-    if os.getuid() != 0:
+    closed = flowctl.home / "closed"
+    closed.touch(mode=0)
+    if not os.access(closed, os.R_OK):
         return flowctl
     # Still root by name, so that it may enter the folders that pytest made for root alone.
     return replace(flowctl, before=("setpriv", "--bounding-set=-all", "--inh-caps=-all"))

@@ -81,7 +81,7 @@ FAILURES = [
     (["no-such-command"], "usage", 2),
     (["component", "build", "--jobs", "0"], "usage", 2),
     (["component", "build", "--jobs", "many"], "usage", 2),
-    (["component", "build", "--timeout", "soon"], "config", 11),
+    (["component", "build", "--timeout", "soon"], "usage", 2),
     (["component", "build", ".", "."], "usage", 2),
     (["component", "build"], "nothing-detected", 20),
     (["component", "test"], "nothing-detected", 20),
