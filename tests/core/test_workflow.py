@@ -361,3 +361,27 @@ def test_a_file_inside_an_output_folder_is_missed_and_restored(bench: Bench, har
     harm(bench.root / "dist/deep/page")
     assert bench.build().cache == "hit"
     assert (bench.root / "dist/deep/page").read_text() == "one"
+
+
+def test_clean_knows_what_was_built_when_the_source_says_nothing_any_more(bench: Bench) -> None:
+    bench.build()
+    (bench.root / "words.lock").unlink()
+    bench.builder.ran.clear()
+    assert set(run_clean(bench.job()).removed) == {"words", ".flowctl"}
+    assert bench.builder.ran == ["clean"]
+    assert sorted(path.name for path in bench.root.iterdir()) == ["a.txt"]
+
+
+def test_clean_after_a_first_build_that_failed(bench: Bench) -> None:
+    (bench.root / "b.txt").write_text("broken")
+    with pytest.raises(BuildError):
+        bench.build()
+    bench.builder.ran.clear()
+    assert run_clean(bench.job()).removed == (".flowctl",)
+    assert bench.builder.ran == ["clean"]
+
+
+def test_clean_without_the_plugin_that_built(bench: Bench) -> None:
+    bench.build()
+    bench.plugins.clear()
+    assert set(run_clean(bench.job()).removed) == {"words", ".flowctl"}

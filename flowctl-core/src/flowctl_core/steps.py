@@ -15,7 +15,7 @@ from flowctl_core.build.fetch import fetch_digest
 from flowctl_core.detect.resolve import Answer, resolve
 from flowctl_core.errors import DependenciesMissingError, SourceError, StoreError, ToolchainError
 from flowctl_core.job import Job
-from flowctl_core.models import Artifact, BuildContext, CacheKey, SourceTree
+from flowctl_core.models import Artifact, BuildContext, CacheKey, Plan, SourceTree
 from flowctl_core.plan.request import make_request
 from flowctl_core.runners.environment import tool_environment
 from flowctl_core.store import files, outputs, record, source_digest
@@ -29,14 +29,19 @@ COMPONENT_FILE = "component.yaml"
 _log = logging.getLogger(__name__)
 
 
-def read_source(job: Job) -> None:
-    """component.yaml, where there is one, and the folder around it."""
+def read_folder(job: Job) -> None:
+    """The component's folder is there and can be read."""
     try:
         is_folder = job.root.is_dir()
     except OSError as error:
         raise SourceError(f"{job.root} cannot be read: {error.strerror}") from error
     if not is_folder:
         raise SourceError(f"{job.root} is not a folder", hint="Name the folder that holds the component's source.")
+
+
+def read_source(job: Job) -> None:
+    """component.yaml, where there is one, and the folder around it."""
+    read_folder(job)
     component = None
     file = job.root / COMPONENT_FILE
     if not job.options.ignore_spec and os.path.lexists(file):
@@ -268,6 +273,8 @@ def remember(job: Job) -> None:
         return
     new = record.BuildRecord(
         key=job.key,
+        builder=job.builder,
+        plan=job.plan,
         artifacts=job.artifacts,
         stats={a.path: record.artifact_stat(job.root / a.path) for a in job.artifacts},
         version=job.plan.version,
@@ -293,10 +300,12 @@ def remember(job: Job) -> None:
         )
 
 
-def make_context(job: Job, output_dir: Path) -> BuildContext:
-    """What hooks may use: folders, tools, runner, progress."""
-    work_dir = files.make_own_folder(job.state, "work", job.builder)
+def make_context(job: Job, output_dir: Path, planned: Plan | None = None, builder: str | None = None) -> BuildContext:
+    """What hooks may use: folders, tools, runner, progress; for the job's own plan or a recorded one."""
+    work_dir = files.make_own_folder(job.state, "work", builder or job.builder)
     local = job.engine.config.build.local
+    if planned is not None:
+        job.environment = tool_environment(job.engine.environ, planned.environment, planned.passthrough)
     return BuildContext(
         source_root=job.root,
         output_dir=output_dir,

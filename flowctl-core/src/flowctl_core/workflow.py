@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from flowctl_core.errors import FlowctlError
 from flowctl_core.job import Job
 from flowctl_core.models import BuildReport, CleanReport, DetectionReport, Plan, Platform, TestReport
-from flowctl_core.plan.request import component_name
 from flowctl_core.steps import (
     build,
     compute_key,
@@ -23,11 +23,12 @@ from flowctl_core.steps import (
     link,
     make_context,
     plan,
+    read_folder,
     read_source,
     remember,
     reuse,
 )
-from flowctl_core.store import files, outputs
+from flowctl_core.store import files, outputs, record
 from flowctl_core.store.lock import component_lock
 
 _log = logging.getLogger(__name__)
@@ -136,18 +137,37 @@ def run_tests(job: Job) -> TestReport | None:
 
 
 def run_clean(job: Job) -> CleanReport:
-    """Remove what build made, and nothing else; works without a toolchain."""
-    for step in DECIDE:
-        step(job)
-    state = job.root / files.STATE_DIR
-    removed: list[str] = []
-    if state.is_dir():
-        with _locked(job):
-            job.state = state
-            find_toolchain(job)
-            cleaned = job.engine.plugins.clean(job.builder, job.plan, make_context(job, state))
-            removed.extend(cleaned.removed if cleaned is not None else ())
-            removed.extend(outputs.remove_outputs(job.root, job.plan.component))
-    else:
-        removed.extend(outputs.remove_outputs(job.root, component_name(job.source)))
+    """Remove what build made, and nothing else.
+
+    What the last build recorded decides, so clean needs no toolchain, no `--main`, no source that still makes sense.
+    """
+    read_folder(job)
+    if not (job.root / files.STATE_DIR).is_dir():
+        return CleanReport(removed=tuple(outputs.remove_outputs(job.root)))
+    with _locked(job):
+        job.state = job.root / files.STATE_DIR
+        last = record.read_record(job.state)
+        if last is not None and last.plan is not None:
+            removed = _clean_by_builder(job, last.builder, last.plan)
+        else:
+            removed = _clean_unfinished(job)
+        removed.extend(outputs.remove_outputs(job.root))
     return CleanReport(removed=tuple(dict.fromkeys(removed)))
+
+
+def _clean_unfinished(job: Job) -> list[str]:
+    """No build ever succeeded, but one may have begun: ask the builder, if the source says which."""
+    try:
+        planned = run_plan(job)
+    except FlowctlError:  # then there is nobody to ask, and only `.flowctl` to remove
+        return []
+    return _clean_by_builder(job, job.builder, planned)
+
+
+def _clean_by_builder(job: Job, builder: str, planned: Plan) -> list[str]:
+    """What the builder removes outside `.flowctl`; nothing when its plugin is no longer installed."""
+    if builder not in {known.name for known in job.engine.plugins.manager.builders}:
+        job.progress.warning(f"the plugin {builder} that built this is gone; what it made outside .flowctl stays")
+        return []
+    cleaned = job.engine.plugins.clean(builder, planned, make_context(job, job.state, planned, builder))
+    return list(cleaned.removed) if cleaned is not None else []

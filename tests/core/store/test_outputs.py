@@ -78,13 +78,13 @@ def test_clean_removes_state_and_our_link_and_nothing_else(tmp_path: Path) -> No
     read_only.mkdir(parents=True)
     (read_only / "file").write_text("x")
     read_only.chmod(0o500)
-    assert place.remove_outputs(tmp_path, "tool") == ["tool", ".flowctl"]
+    assert place.remove_outputs(tmp_path) == ["tool", ".flowctl"]
     assert [path.name for path in tmp_path.iterdir()] == ["main.go"]
 
 
 def test_clean_leaves_a_file_that_only_has_the_name(tmp_path: Path) -> None:
     (tmp_path / "tool").write_text("mine")
-    assert place.remove_outputs(tmp_path, "tool") == []
+    assert place.remove_outputs(tmp_path) == []
     assert (tmp_path / "tool").read_text() == "mine"
 
 
@@ -93,7 +93,7 @@ def test_a_state_folder_that_is_a_link_elsewhere_is_only_unlinked(tmp_path: Path
     elsewhere.mkdir(), root.mkdir()
     (elsewhere / "data").write_text("keep")
     (root / ".flowctl").symlink_to(elsewhere)
-    place.remove_outputs(root, "tool")
+    place.remove_outputs(root)
     assert (elsewhere / "data").read_text() == "keep"
 
 

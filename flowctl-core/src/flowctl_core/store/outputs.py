@@ -108,14 +108,9 @@ def remove_links(root: Path, *, dangling: bool = True) -> list[str]:
     return removed
 
 
-def remove_outputs(root: Path, name: str) -> list[str]:
-    """Remove `.flowctl/` and the links to programs in it when they are ours; return what was removed."""
-    removed = []
-    link = root / name
-    if link.is_symlink() and str(link.readlink()).startswith(f"{STATE_DIR}/"):
-        link.unlink()
-        removed.append(name)
-    removed.extend(remove_links(root, dangling=False))
+def remove_outputs(root: Path) -> list[str]:
+    """Remove `.flowctl/` and the links to programs in it; return what was removed."""
+    removed = remove_links(root, dangling=False)
     if _remove_state(root / STATE_DIR):
         removed.append(STATE_DIR)
     return removed

@@ -11,7 +11,7 @@ from stat import S_ISDIR
 
 from pydantic import ValidationError
 
-from flowctl_core.models import Artifact, CacheKey, Frozen
+from flowctl_core.models import Artifact, CacheKey, Frozen, Plan
 from flowctl_core.store.files import atomic_write
 
 FILE = "state.json"
@@ -27,6 +27,10 @@ class BuildRecord(Frozen):
     artifacts: tuple[Artifact, ...]
     stats: dict[str, StatTuple]
     """Artifact path → (size, mtime_ns, inode), so that an artifact that was touched since is noticed."""
+    builder: str = ""
+    """Name of the plugin that built it."""
+    plan: Plan | None = None
+    """What was built, so that clean removes just that, whatever the source has become since."""
     version: str = ""
     language: str = ""
 
