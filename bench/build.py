@@ -2,8 +2,8 @@
 
     nox -s bench            # medians of interleaved runs, ratios in one run
 
-Peers are used where they are, on PATH or in BENCH_PEERS: go-task (pip: go-task-bin), Turborepo (npm: turbo). A budget that
-is missed is reported with its figures, never tuned to.
+Peers are used where they are, on PATH or in BENCH_PEERS: go-task (pip: go-task-bin), Turborepo (npm: turbo). A budget
+that is missed is reported with its figures, never tuned to.
 """
 
 from __future__ import annotations
@@ -166,9 +166,8 @@ def bench_memory(scratch: Path) -> bool:
     kilobytes = int(done.stderr.strip().splitlines()[-1])
     unit = 1024 if sys.platform == "linux" else 1024 * 1024
     megabytes = kilobytes / unit
-    print(
-        f"\n## Memory of the command itself\n\n- {megabytes:.0f} MB (budget 80): {'met' if megabytes < 80 else 'MISSED'}"
-    )
+    verdict = "met" if megabytes < 80 else "MISSED"
+    print(f"\n## Memory of the command itself\n\n- {megabytes:.0f} MB (budget 80): {verdict}")
     return megabytes < 80
 
 

@@ -53,7 +53,7 @@ def test_every_session_is_a_command() -> None:
         for node in tree.body
         if isinstance(node, ast.FunctionDef) and any(ast.unparse(d) == "nox.session" for d in node.decorator_list)
     }
-    assert sessions == {"demo", "tests", "sweep", "lint", "types", "docs", "bench", "wheels"}
+    assert sessions == {"demo", "tests", "sweep", "lint", "types", "docs", "bench", "wheels", "compatibility"}
     script = (ROOT / "dev").read_text()
     assert all(name in script for name in sessions - {"tests"})
 
