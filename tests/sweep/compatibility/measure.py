@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -68,6 +69,7 @@ class Way:
         self.top = folder / tree.repository.partition("/")[2]
         export(git_dir(trees, tree.repository), tree.commit, self.top, tree.files)
         self.root = self.top / tree.folder
+        self.written_by_program: set[str] = set()
         self.environment = {key: value for key, value in os.environ.items() if key not in DROPPED}
         config = folder / "config.yaml"
         config.write_text(tree.settings or "{}\n", encoding="utf-8")
@@ -193,17 +195,22 @@ def compare(tree: Tree, hand: Way, flow: Way, built: dict[str, Any], result: Res
     test(tree, hand, flow, result)
 
 
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?")
+
+
 def run_program(tree: Tree, hand: Way, flow: Way, result: Result) -> None:
     """Both programs, same arguments: same exit code, same output."""
     if tree.program is None:
         return
     printed = []
+    before = set(status(flow.top))
     for way, line in zip((hand, flow), tree.program, strict=True):
         try:
             done = way.shell(line, 60)
             printed.append((done.returncode, _neutral(done.stdout, way, line)))
         except subprocess.TimeoutExpired:
             printed.append((None, "still runs after 60 s"))
+    flow.written_by_program = set(status(flow.top)) - before
     if printed[0] != printed[1]:
         result.differences.append(f"the programs differ: by hand {printed[0]}, flowctl {printed[1]}")
     elif printed[0][0]:
@@ -212,9 +219,15 @@ def run_program(tree: Tree, hand: Way, flow: Way, result: Result) -> None:
 
 def _neutral(text: str, way: Way, line: str) -> str:
     program = line.split()[0]
-    for path in (str(way.root / program), program, program.removeprefix("./"), str(way.top)):
+    for path in (
+        str(way.root / program),
+        program,
+        program.removeprefix("./"),
+        program.rpartition("/")[2],
+        str(way.top),
+    ):
         text = text.replace(path, "…")
-    return text.strip()
+    return _TIMESTAMP.sub("…", text).strip()
 
 
 def clean(tree: Tree, flow: Way, result: Result) -> None:
@@ -222,7 +235,12 @@ def clean(tree: Tree, flow: Way, result: Result) -> None:
     exit_code, _, said = flow.flowctl("clean")
     if exit_code:
         result.differences.append(f"clean fails: {said[-300:]}")
-    left = [line for line in status(flow.top) if not line.endswith("node_modules/")]  # dependencies, not output
+    left = [
+        line
+        for line in status(flow.top)
+        if not line.endswith("node_modules/")
+        and line not in flow.written_by_program  # dependencies; the program's logs
+    ]
     if left:
         result.differences.append(f"clean leaves {', '.join(left[:6])}{' …' if len(left) > 6 else ''}")
     exit_code, document, said = flow.flowctl("build", *tree.options)
