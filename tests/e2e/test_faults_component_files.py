@@ -1,5 +1,6 @@
 """component.yaml and metadata.json as nobody should write them: each a clear error, and the last program stays."""
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -63,7 +64,6 @@ TEXTS: dict[str, tuple[bytes, list[str]]] = {
 def test_a_bad_component_yaml(flowctl, greeter, case: str) -> None:
     content, words = TEXTS[case]
     component = greeter()
-    flowctl.ok("component", "build", cwd=component.root)
     (component.root / "component.yaml").write_bytes(content)
     began = time.monotonic()
     error = flowctl.failure("component", "build", cwd=component.root)
@@ -73,14 +73,24 @@ def test_a_bad_component_yaml(flowctl, greeter, case: str) -> None:
         assert word in error["message"], error["message"]
     assert len(error["message"]) < 5000, "short enough to read"
     assert error["hint"]
-    assert component.runs == 1, "nothing was started"
-    assert component.say() == "hello"
+    assert component.runs == 0, "nothing was started"
+    assert not (component.root / ".flowctl").exists(), "nothing was made"
+
+
+def test_a_bad_component_yaml_loses_nothing(flowctl, greeter) -> None:
+    component = greeter()
+    flowctl.ok("component", "build", cwd=component.root)
+    for case in ("empty", "tabs", "another kind"):
+        (component.root / "component.yaml").write_bytes(TEXTS[case][0])
+        flowctl.failure("component", "build", cwd=component.root)
+        assert component.say() == "hello"
     component.write("component.yaml", GOOD)
     assert flowctl.json("component", "build", cwd=component.root)["cache"] in ("fresh", "hit")
+    assert component.runs == 1
 
 
-@pytest.mark.parametrize("case", ["huge", "billion laughs", "tabs", "not utf-8"])
-@pytest.mark.parametrize("command", ["validate", "detect", "test", "clean"])
+@pytest.mark.parametrize("case", ["billion laughs", "tabs"])
+@pytest.mark.parametrize("command", ["validate", "detect", "test"])
 def test_every_command_says_the_same_of_it(flowctl, greeter, case: str, command: str) -> None:
     content, words = TEXTS[case]
     component = greeter()
@@ -194,7 +204,7 @@ def test_outputs_outside_the_component_are_refused_and_never_removed(flowctl, gr
     error = flowctl.failure("component", "build", cwd=component.root)
     assert error["exit_code"] == (12 if way == "through a link" else 23)
     assert path in error["message"] and "outside" in error["message"]
-    flowctl.failure("component", "clean", cwd=component.root)
+    flowctl.ok("component", "clean", cwd=component.root)
     assert (precious / "program").exists()
 
 
@@ -204,6 +214,24 @@ def test_a_folder_that_becomes_a_link_is_not_followed_by_clean(flowctl, greeter)
     elsewhere = component.root.parent / "elsewhere"
     (component.root / "out").rename(elsewhere)
     (component.root / "out").symlink_to(elsewhere)
-    error = flowctl.failure("component", "clean", cwd=component.root)
-    assert error["exit_code"] == 12
+    assert set(flowctl.json("component", "clean", cwd=component.root)["removed"]) == {"greeter", ".flowctl"}
     assert (elsewhere / "greeter").exists()
+
+
+@pytest.mark.parametrize("path", ["../precious", "out/..", "/tmp/precious", "link/precious"])
+def test_a_record_that_a_stranger_wrote_removes_nothing_elsewhere(flowctl, greeter, path: str) -> None:
+    component = greeter()
+    flowctl.ok("component", "build", cwd=component.root)
+    precious = component.root.parent / "precious"
+    precious.mkdir()
+    (component.root / "link").symlink_to("..")
+    state = component.root / ".flowctl" / "state.json"
+    text = state.read_text()
+    assert '"out/greeter"' in text
+    state.write_text(text.replace('"out/greeter"', json.dumps(path)))
+    for made in (component.root / ".flowctl" / "work").rglob("made"):
+        made.write_text(path)
+    done = flowctl.run("component", "clean", cwd=component.root)
+    assert done.returncode == 0, done.stderr
+    assert "outside the component's folder" in done.stderr
+    assert precious.is_dir() and (component.root / "make.sh").exists()

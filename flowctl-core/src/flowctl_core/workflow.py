@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from flowctl_core.errors import FlowctlError
+from flowctl_core.errors import FlowctlError, PluginError
 from flowctl_core.job import Job
 from flowctl_core.models import BuildReport, CleanReport, DetectionReport, Plan, Platform, TestReport
 from flowctl_core.steps import (
@@ -168,6 +168,11 @@ def _clean_by_builder(job: Job, builder: str, planned: Plan) -> list[str]:
     """What the builder removes outside `.flowctl`; nothing when its plugin is no longer installed."""
     if builder not in {known.name for known in job.engine.plugins.manager.builders}:
         job.progress.warning(f"the plugin {builder} that built this is gone; what it made outside .flowctl stays")
+        return []
+    try:  # the record came with the folder, and the folder may be a stranger's
+        outputs.require_inside(job.root, (*planned.generated, *planned.fetched), builder)
+    except PluginError as error:
+        job.progress.warning(f"what was built outside .flowctl stays: {error.message}")
         return []
     cleaned = job.engine.plugins.clean(builder, planned, make_context(job, job.state, planned, builder))
     return list(cleaned.removed) if cleaned is not None else []
