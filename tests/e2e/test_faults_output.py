@@ -85,7 +85,6 @@ FAILURES = [
     (["component", "build", ".", "."], "usage", 2),
     (["component", "build"], "nothing-detected", 20),
     (["component", "test"], "nothing-detected", 20),
-    (["component", "clean"], "nothing-detected", 20),
     (["component", "detect"], "nothing-detected", 20),
     (["component", "validate"], "spec", 10),
     (["--config", "missing.yaml", "component", "detect"], "config", 11),
