@@ -180,6 +180,30 @@ class ToolTimeoutError(FlowctlError):
     http_status = 504
 
 
+class PlatformsFailedError(FlowctlError):
+    """A release could not be built for every platform; what could be built is there."""
+
+    code = "platforms-failed"
+    exit_code = 37
+    http_status = 422
+
+
+class ArtifactError(FlowctlError):
+    """What was built is not what its platform needs: another format or architecture, no executable at all."""
+
+    code = "artifact"
+    exit_code = 38
+    http_status = 422
+
+
+class NotReproducibleError(FlowctlError):
+    """Built again, the release has other bytes."""
+
+    code = "not-reproducible"
+    exit_code = 39
+    http_status = 409
+
+
 class StoreError(FlowctlError):
     """A file could not be written: disk full, read-only folder, no permission."""
 
@@ -203,6 +227,38 @@ class LockedError(FlowctlError):
     code = "locked"
     exit_code = 41
     http_status = 409
+
+
+class ImageError(FlowctlError):
+    """A container image or its base cannot be had, is not what it claims, or breaks a rule of the format."""
+
+    code = "image"
+    exit_code = 42
+    http_status = 502
+
+
+class EngineError(FlowctlError):
+    """The Docker engine is needed and is not there, or refused."""
+
+    code = "engine"
+    exit_code = 43
+    http_status = 503
+
+
+class ScanError(FlowctlError):
+    """The vulnerability database cannot be read or asked."""
+
+    code = "scan"
+    exit_code = 44
+    http_status = 502
+
+
+class VulnerableError(FlowctlError):
+    """The scan found what `--fail-on` does not allow."""
+
+    code = "vulnerable"
+    exit_code = 45
+    http_status = 422
 
 
 class PluginError(FlowctlError):

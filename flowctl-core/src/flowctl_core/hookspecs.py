@@ -4,7 +4,7 @@ A plugin is an object (usually a module-level instance) named by an entry point 
 implements the hooks below that concern one language; `flowctl_detect`, `flowctl_plan` and `flowctl_build` at least.
 Each hook takes one or two frozen pydantic objects that may grow fields, and answers with one; all of them are JSON
 across a process boundary. Optional hooks that a builder leaves out: fetch (nothing to fetch), test (has none), clean
-(core removes `.flowctl`), and the release hooks.
+(core removes `.flowctl`), and the release hooks (then it makes no releases).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import pluggy
 
 from flowctl_core import models as m
 
-CONTRACT_VERSION = 1
-"""Raised when a hook is added (a plugin for 1 keeps working); see docs/plugins/contract.md."""
+CONTRACT_VERSION = 2
+"""Raised when a hook is added (a plugin for an older one keeps working); see docs/plugins/contract.md."""
 
 hookspec = pluggy.HookspecMarker("flowctl")
 hookimpl = pluggy.HookimplMarker("flowctl")
@@ -53,6 +53,11 @@ def flowctl_test(plan: m.Plan, context: m.BuildContext) -> m.TestReport | None:
 @hookspec(firstresult=True)
 def flowctl_clean(plan: m.Plan, context: m.BuildContext) -> m.CleanReport | None:
     """Remove what build made outside `.flowctl`, and nothing else; core removes `.flowctl`."""
+
+
+@hookspec(firstresult=True)
+def flowctl_limitations(plan: m.Plan, context: m.BuildContext) -> tuple[m.Limitation, ...] | None:
+    """Add to the release plan's limitations what only the tools that were found can tell; asked before fetch."""
 
 
 @hookspec(firstresult=True)

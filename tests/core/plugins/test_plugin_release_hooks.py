@@ -32,6 +32,11 @@ class Release(Builder):
         return m.ReleaseResult(outcomes=tuple(outcomes))
 
     @hookimpl
+    def flowctl_limitations(self, plan, context):
+        wanted = [p for p in plan.platforms if p.os == "plan9"]
+        return tuple(m.Limitation(platform=p, reason="no compiler for plan9", remedy="a worker on 9front") for p in wanted)
+
+    @hookimpl
     def flowctl_dependencies(self, plan, context):
         one = m.Dependency(purl="pkg:golang/golang.org/x/text@v0.3.0", parents=("pkg:golang/a@v1",))
         return m.DependencyReport(dependencies=(one, m.Dependency(purl="pkg:golang/a@v1", direct=True, scope="test")))
@@ -84,6 +89,12 @@ def test_multiplatform_has_an_outcome_for_each_platform(caller: HookCaller, cont
         ("plan9/mips", [], "no compiler for plan9"),
     ]
     assert all(isinstance(o.platform, Platform) for o in result.outcomes)
+
+
+def test_limitations_name_the_platforms_that_cannot_be_built(caller: HookCaller, context: BuildContext):
+    (limitation,) = caller.limitations("rel", PLAN, context)
+    assert (limitation.platform, limitation.remedy) == ("plan9/mips", "a worker on 9front")
+    assert caller.limitations("rel", PLAN.model_copy(update={"platforms": PLATFORMS[:1]}), context) == ()
 
 
 def test_dependencies_keep_scope_and_parents(caller: HookCaller, context: BuildContext):

@@ -49,17 +49,39 @@ class BuildResult(Frozen):
     warnings: tuple[str, ...] = ()
 
 
+class Material(Frozen):
+    """Something that went into an artifact and is neither source nor a resolved dependency: a node binary, an
+    interpreter, a linker that a wheel brought."""
+
+    name: str
+    version: str = ""
+    purl: str = ""
+    """Package URL, where it came as a package."""
+    digest: str = ""
+    """`sha256:<hex>` of the file that was used."""
+
+
 class PlatformOutcome(Frozen):
     """What a release build made for one platform, or why it could not."""
 
     platform: Platform
     artifacts: tuple[Artifact, ...] = ()
     failure: str | None = None
+    """The problem in a sentence; None when it was built."""
+    output: str | None = None
+    """What the failed tool itself printed, whole."""
+    hint: str | None = None
+    """What to do about the failure."""
+    materials: tuple[Material, ...] = ()
     duration_s: float = 0.0
 
 
 class ReleaseResult(Frozen):
-    """One outcome for each platform that was asked for."""
+    """One outcome for each platform of the plan that the hook was called with.
+
+    Core calls the hook once for each platform, with a plan that names just that one, several at once: each call has an
+    `output_dir` of its own, all share `work_dir`.
+    """
 
     outcomes: tuple[PlatformOutcome, ...]
 
@@ -78,13 +100,19 @@ class Dependency(Frozen):
     direct: bool = False
     scope: Literal["runtime", "build", "test"] = "runtime"
     parents: tuple[str, ...] = ()
-    """purls of the packages that brought it in."""
+    """purls of the packages that brought it in; empty for a direct one."""
+    digest: str = ""
+    """Of the package's archive as the lockfile or registry records it: `sha256:<hex>`, `sha512:<hex>`."""
+    license: str = ""
+    """SPDX expression, where the package itself says so."""
 
 
 class DependencyReport(Frozen):
-    """All resolved dependencies."""
+    """All resolved dependencies, sorted by package URL."""
 
     dependencies: tuple[Dependency, ...] = ()
+    resolved_from: tuple[str, ...] = ()
+    """What was read or asked: `go.sum`, `package-lock.json`, `cargo metadata`."""
 
 
 class ImageFile(Frozen):
@@ -98,10 +126,12 @@ class ImageFile(Frozen):
 
 
 class ImagePlan(Frozen):
-    """How an artifact becomes an image."""
+    """How an artifact becomes an image. component.yaml and the configuration can name another base."""
 
     base: str | None = None
     """Image reference; None is scratch."""
+    needs_certificates: bool = False
+    """True: the program speaks TLS and reads the system's certificates, which scratch lacks."""
     files: tuple[ImageFile, ...] = ()
     entrypoint: tuple[str, ...] = ("/app/component",)
     user: str = "65532:65532"

@@ -90,10 +90,13 @@ class Inputs(Frozen):
 
 
 class Limitation(Frozen):
-    """What this host cannot do, and what would make it possible."""
+    """What this host cannot do, and what would make it possible.
+
+    In a release, a limitation that names a platform says that it cannot be built here: core does not try.
+    """
 
     platform: Platform | None
-    """None: holds for every platform."""
+    """None: a warning that holds for every platform."""
     reason: str
     remedy: str
     """An exact command, or the kind of worker that can do it."""

@@ -12,13 +12,18 @@ import pluggy
 
 from flowctl_core.errors import CancelledError, FlowctlError, PluginError, StoreError
 from flowctl_core.models import (
+    Artifact,
     BuildContext,
     BuildResult,
     CleanReport,
+    DependencyReport,
     Detection,
     FetchReport,
+    ImagePlan,
+    Limitation,
     Plan,
     PlanRequest,
+    ReleaseResult,
     SourceTree,
     TestReport,
     ToolRequirement,
@@ -135,6 +140,22 @@ class HookCaller(Protocol):
         """Remove what build made outside `.flowctl`; None when the builder makes nothing there."""
         ...
 
+    def limitations(self, builder: str, plan: Plan, context: BuildContext) -> tuple[Limitation, ...]:
+        """What the tools that were found cannot build for a release; empty when the builder has nothing to add."""
+        ...
+
+    def build_multiplatform(self, builder: str, plan: Plan, context: BuildContext) -> ReleaseResult | None:
+        """Build for the plan's platforms; None when the builder makes no releases."""
+        ...
+
+    def dependencies(self, builder: str, plan: Plan, context: BuildContext) -> DependencyReport | None:
+        """The resolved dependencies; None when the builder cannot tell."""
+        ...
+
+    def image(self, builder: str, plan: Plan, artifact: Artifact) -> ImagePlan | None:
+        """How an artifact becomes an image; None when it becomes none."""
+        ...
+
 
 class CallerBase:
     """What callers share; a subclass says how one hook is called."""
@@ -187,6 +208,22 @@ class CallerBase:
     def clean(self, builder: str, plan: Plan, context: BuildContext) -> CleanReport | None:
         """See HookCaller."""
         return self.call(builder, "flowctl_clean", plan=plan, context=context) or None
+
+    def limitations(self, builder: str, plan: Plan, context: BuildContext) -> tuple[Limitation, ...]:
+        """See HookCaller."""
+        return self.call(builder, "flowctl_limitations", plan=plan, context=context) or ()
+
+    def build_multiplatform(self, builder: str, plan: Plan, context: BuildContext) -> ReleaseResult | None:
+        """See HookCaller."""
+        return self.call(builder, "flowctl_build_multiplatform", plan=plan, context=context) or None
+
+    def dependencies(self, builder: str, plan: Plan, context: BuildContext) -> DependencyReport | None:
+        """See HookCaller."""
+        return self.call(builder, "flowctl_dependencies", plan=plan, context=context) or None
+
+    def image(self, builder: str, plan: Plan, artifact: Artifact) -> ImagePlan | None:
+        """See HookCaller."""
+        return self.call(builder, "flowctl_image", plan=plan, artifact=artifact) or None
 
     def _required(self, builder: str, hook: str, **arguments: Any) -> Any:
         answer = self.call(builder, hook, **arguments)
