@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 import typer
 
 from flowctl_core.cli.app import app
-from flowctl_core.cli.options import OutputFormat
+from flowctl_core.cli.global_options import OutputFormat
 from generator.models import table
 
 

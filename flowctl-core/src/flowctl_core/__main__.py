@@ -1,7 +1,7 @@
 """Entry point of the command `flowctl`.
 
-Two answers need almost no imports: the version, and a build that has nothing to do. Everything else goes through
-`flowctl_core.cli`.
+Two answers need almost no imports: the version, and a build that has nothing to do. A build without options needs no
+option parser. Everything else goes through `flowctl_core.cli.app`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,17 @@ def _run(arguments: list[str]) -> int:
 
         sys.stdout.write(f"flowctl {__version__}\n")
         return 0
-    from flowctl_core.noop import answer
+    from flowctl_core.noop import answer, plain_build
 
     text = answer(arguments)
     if text is not None:
         sys.stdout.write(text)
         return 0
+    form = plain_build(arguments)
+    if form is not None:
+        from flowctl_core.cli import plain_build as engine
+
+        return engine.run(form)
     from flowctl_core.cli.app import run
 
     return run(arguments)

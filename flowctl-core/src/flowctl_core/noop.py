@@ -23,9 +23,7 @@ _FORMS = {(): "table", ("-o", "json"): "json", ("--output", "json"): "json", ("-
 
 def answer(arguments: list[str]) -> str | None:
     """What the full command line would print, when nothing has to be done; else None."""
-    if arguments[:2] != ["component", "build"]:
-        return None
-    form = _FORMS.get(tuple(arguments[2:]))
+    form = plain_build(arguments)
     if form is None:
         return None
     started = perf_counter()
@@ -33,6 +31,11 @@ def answer(arguments: list[str]) -> str | None:
         return _from_stamp(form, started)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return None  # a stamp that cannot be used is no stamp
+
+
+def plain_build(arguments: list[str]) -> str | None:
+    """The output format that a build without any other option asks for; None for all other command lines."""
+    return _FORMS.get(tuple(arguments[2:])) if arguments[:2] == ["component", "build"] else None
 
 
 def fingerprint(path: str) -> list[int] | None:

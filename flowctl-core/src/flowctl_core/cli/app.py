@@ -1,8 +1,7 @@
-"""The command `flowctl`: global options, command groups, and the way from an exception to an exit code."""
+"""The command `flowctl`: global options and command groups."""
 
 from __future__ import annotations
 
-import signal
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +12,11 @@ from typer.core import TyperGroup
 import flowctl_core
 from flowctl_core.cli import cache, component, config, doctor, plugin, schema
 from flowctl_core.cli.console import machine_readable, say_aside
-from flowctl_core.cli.failure import show_failure
+from flowctl_core.cli.failure import exit_code
 from flowctl_core.cli.global_flags import accept_everywhere
-from flowctl_core.cli.options import GLOBAL, LogLevel, Output, OutputFormat
-from flowctl_core.errors import CancelledError, FlowctlError, InternalError, StoreError, UsageError
+from flowctl_core.cli.global_options import GLOBAL, LogLevel, OutputFormat
+from flowctl_core.cli.options import Output
+from flowctl_core.errors import UsageError
 
 _ORDER = ("component", "plugin", "cache", "config", "schema", "doctor")
 """Of the commands in the help: what people do every day first."""
@@ -45,8 +45,6 @@ app.add_typer(plugin.app, name="plugin")
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 app.command("schema", short_help="Print JSON Schema for editors.")(schema.schema)
-
-_FAULT = "this is a fault in flowctl itself; please report it with the lines that Python printed"
 
 
 def _print_version(asked: bool) -> None:
@@ -77,26 +75,10 @@ def flowctl(
     GLOBAL.log_level, GLOBAL.yes = log_level, yes
 
 
-def _interrupt(signum: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
 def run(arguments: list[str]) -> int:
-    """Run the command line and return its exit code; the only place that turns errors into one."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Run the command line and return its exit code."""
     _see_output_format(arguments)
-    try:
-        return _invoke(arguments)
-    except FlowctlError as error:
-        return show_failure(error)
-    except KeyboardInterrupt:
-        return show_failure(CancelledError("interrupted; every tool that was running has been ended"))
-    except OSError as error:
-        return show_failure(StoreError.of(error))
-    except Exception as error:  # noqa: BLE001 - a fault of ours: say so, and show all of it
-        import traceback
-
-        return show_failure(InternalError(_FAULT, output="".join(traceback.format_exception(error))))
+    return exit_code(lambda: _invoke(arguments))
 
 
 def _see_output_format(arguments: list[str]) -> None:

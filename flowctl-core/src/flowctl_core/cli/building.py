@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.cli.console import emit, machine_readable, say, say_aside, warn
 from flowctl_core.cli.failure import failure_document, show_failure
-from flowctl_core.cli.options import GLOBAL
+from flowctl_core.cli.global_options import GLOBAL
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import build_summary
 from flowctl_core.errors import CancelledError, FlowctlError, StoreError, UsageError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from flowctl_core.cli.console import emit, say, table
-from flowctl_core.cli.options import GLOBAL, Output
+from flowctl_core.cli.global_options import GLOBAL
+from flowctl_core.cli.options import Output
 
 app = typer.Typer(no_args_is_help=True, help="See the configuration.")
 

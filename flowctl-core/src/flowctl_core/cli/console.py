@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from flowctl_core.cli.options import GLOBAL, LogLevel, OutputFormat
+from flowctl_core.cli.global_options import GLOBAL, LogLevel, OutputFormat
 from flowctl_core.cli.streams import write, write_aside
 from flowctl_core.cli.summary import json_text
 

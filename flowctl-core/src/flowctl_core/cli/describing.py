@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowctl_core.cli.console import emit, say
-from flowctl_core.cli.options import GLOBAL
+from flowctl_core.cli.global_options import GLOBAL
 from flowctl_core.errors import SpecError, UsageError
 from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import Artifact

@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable
+
 from flowctl_core.cli.console import is_coloured, machine_readable, say_aside
 from flowctl_core.cli.streams import write
 from flowctl_core.cli.summary import json_text
-from flowctl_core.errors import FlowctlError
+from flowctl_core.errors import CancelledError, FlowctlError, InternalError, StoreError
+
+_FAULT = "this is a fault in flowctl itself; please report it with the lines that Python printed"
+
+
+def exit_code(act: Callable[[], int]) -> int:
+    """Do what the command line asks for and return its exit code; the only place that turns errors into one."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return act()
+    except FlowctlError as error:
+        return show_failure(error)
+    except KeyboardInterrupt:
+        return show_failure(CancelledError("interrupted; every tool that was running has been ended"))
+    except OSError as error:
+        return show_failure(StoreError.of(error))
+    except Exception as error:  # noqa: BLE001 - a fault of ours: say so, and show all of it
+        import traceback
+
+        return show_failure(InternalError(_FAULT, output="".join(traceback.format_exception(error))))
+
+
+def _interrupt(signum: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def failure_document(error: FlowctlError) -> dict[str, object]:

@@ -6,7 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from flowctl_core.cli.options import GLOBAL, LogLevel, OutputFormat
+from flowctl_core.cli.global_options import GLOBAL, LogLevel, OutputFormat
 
 _EVERYWHERE = {
     "config_file": "config",

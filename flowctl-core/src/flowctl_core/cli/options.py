@@ -1,49 +1,13 @@
-"""Options that several commands share, and the state that the global ones set."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-
-class OutputFormat(enum.StrEnum):
-    """How a command reports."""
-
-    table = "table"
-    json = "json"
-    yaml = "yaml"
-    wide = "wide"
-
-
-class LogLevel(enum.StrEnum):
-    """How much is told on standard error."""
-
-    debug = "debug"
-    """Also every decision and every command that is run."""
-    info = "info"
-    """Progress, warnings and errors."""
-    warn = "warn"
-    """Warnings and errors."""
-    error = "error"
-    """Nothing but what went wrong."""
-
-
-@dataclass
-class GlobalOptions:
-    """The global options, which may stand before or after a command's name; the last one counts."""
-
-    config: Path | None = None
-    namespace: str | None = None
-    output: OutputFormat = OutputFormat.table
-    log_level: LogLevel = LogLevel.info
-    yes: bool = False
-
-
-GLOBAL = GlobalOptions()
+from flowctl_core.cli.global_options import GLOBAL, OutputFormat
 
 
 def _remember_output(value: OutputFormat | None) -> OutputFormat:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from flowctl_core.cli.console import inform, is_terminal, say_aside, warn
-from flowctl_core.cli.options import GLOBAL, LogLevel
+from flowctl_core.cli.global_options import GLOBAL, LogLevel
 
 if TYPE_CHECKING:
     from rich.live import Live

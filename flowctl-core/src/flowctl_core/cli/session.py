@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowctl_core.cli.console import say_aside, warn
-from flowctl_core.cli.options import GLOBAL, LogLevel
+from flowctl_core.cli.global_options import GLOBAL, LogLevel
 from flowctl_core.errors import SourceError
 
 if TYPE_CHECKING:
