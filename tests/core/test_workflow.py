@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -361,6 +364,58 @@ def test_a_file_inside_an_output_folder_is_missed_and_restored(bench: Bench, har
     harm(bench.root / "dist/deep/page")
     assert bench.build().cache == "hit"
     assert (bench.root / "dist/deep/page").read_text() == "one"
+
+
+def test_clean_removes_what_came_from_the_cache_and_nothing_beside_it(bench: Bench) -> None:
+    bench.builder.makes_tree = True
+    bench.build()
+    shutil.rmtree(bench.root / "dist")  # as a builder's own clean does
+    run_clean(bench.job())
+    assert bench.build().cache == "hit"
+    assert set(run_clean(bench.job()).removed) == {"dist", "words", ".flowctl"}
+    assert sorted(path.name for path in bench.root.iterdir()) == ["a.txt", "words.lock"]
+
+    assert bench.build().cache == "hit"
+    (bench.root / "dist/deep/notes.md").write_text("mine")
+    assert set(run_clean(bench.job()).removed) == {"dist/deep/page", "words", ".flowctl"}
+    assert [path.name for path in bench.root.glob("dist/**/*")] == ["deep", "notes.md"]
+
+
+def test_clean_leaves_what_was_there_before_it_was_restored_and_what_git_tracks(bench: Bench) -> None:
+    bench.builder.makes_tree = True
+    bench.build()
+    run_clean(bench.job())  # this builder's clean leaves dist/
+    assert bench.build().cache == "hit"
+    assert "dist" not in run_clean(bench.job()).removed
+    assert (bench.root / "dist/deep/page").is_file()
+
+    shutil.rmtree(bench.root / "dist")
+    bench.build()
+    git = ["git", "-C", str(bench.root)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "add", "--force", "dist"], check=True)
+    assert "dist" not in run_clean(bench.job()).removed
+    assert (bench.root / "dist/deep/page").is_file()
+
+
+def test_clean_believes_no_record_that_leads_outside(bench: Bench, tmp_path: Path) -> None:
+    bench.build()
+    (tmp_path / "mine").write_text("mine")
+    (bench.root / "link").symlink_to(tmp_path)
+    outside = ["../mine", "link/mine", str(tmp_path / "mine"), "", "."]
+    (bench.root / ".flowctl/restored.json").write_text(json.dumps(outside))
+    run_clean(bench.job())
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_a_lockfile_that_fetch_writes_anew_leads_to_the_build_that_is_known(bench: Bench) -> None:
+    bench.builder.fetch_writes_lock = True
+    bench.build()
+    run_clean(bench.job())
+    (bench.root / "resolved.lock").unlink()
+    assert bench.build().cache == "hit"
+    assert bench.builder.ran == ["fetch"]
+    assert bench.build().cache == "fresh"
 
 
 def test_clean_knows_what_was_built_when_the_source_says_nothing_any_more(bench: Bench) -> None:

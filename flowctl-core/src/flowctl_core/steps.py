@@ -18,7 +18,7 @@ from flowctl_core.job import Job
 from flowctl_core.models import Artifact, BuildContext, CacheKey, Plan, SourceTree
 from flowctl_core.plan.request import make_request
 from flowctl_core.runners.environment import tool_environment
-from flowctl_core.store import files, outputs, record, source_digest
+from flowctl_core.store import files, outputs, record, restored, source_digest
 from flowctl_core.toolchains.find import find_tools
 
 if TYPE_CHECKING:
@@ -150,28 +150,43 @@ def reuse(job: Job) -> None:
         if job.missing_tools is not None:
             job.key = previous.key
         return
-    if job.engine.cache is not None:
-        tools = None if job.missing_tools is not None else (job.tools or {}).values()
-        entry = job.engine.cache.lookup(current.primary, tools)
-        if entry is not None and _restore(job, job.engine.cache, entry):
-            return
+    if _restore_from_cache(job):
+        return
     if job.options.explain:
         _explain(job)
     if job.missing_tools is not None:
         raise job.missing_tools
 
 
+def _restore_from_cache(job: Job) -> bool:
+    """Restore what the cache has under the job's key; False when it has nothing."""
+    cache = job.engine.cache
+    if cache is None:
+        return False
+    tools = None if job.missing_tools is not None else (job.tools or {}).values()
+    entry = cache.lookup(job.key.primary, tools)
+    return entry is not None and _restore(job, cache, entry)
+
+
 def _restore(job: Job, cache: BuildCache, entry: CacheEntry) -> bool:
     if job.plan.fetched:
         # What fetch puts into the source tree is no artifact: it has to be there, and of this lockfile.
         if job.missing_tools is None:
+            wanted = job.key
             fetch(job)
+            if job.key is not wanted:  # it wrote a lockfile: the entry is of another source
+                return job.done
         elif not all((job.root / path).exists() for path in job.plan.fetched):
             return False
     job.progress.step("restoring from the cache")
+    new = restored.absent(job.root, (artifact.path for artifact in entry.artifacts))
     artifacts = cache.restore(entry, job.root)
     if artifacts is None:
         return False
+    try:
+        restored.remember(job.root, job.state, new)
+    except StoreError as error:
+        job.warnings.append(f"clean will leave {', '.join(new)}: {error.message}")
     job.artifacts, job.cache, job.done = tuple(artifacts), "hit", True
     if job.missing_tools is not None:
         built_with = ", ".join(f"{tool.name} {tool.version}".strip() for tool in entry.tools)
@@ -202,6 +217,7 @@ def fetch(job: Job) -> None:
         before, job.inputs = job.inputs.digest, _digest(job)
         if job.inputs.digest != before:
             _plan_again(job)
+            _restore_from_cache(job)  # clean may have removed the lockfile of a build that is known
 
 
 def _plan_again(job: Job) -> None:

@@ -28,7 +28,7 @@ from flowctl_core.steps import (
     remember,
     reuse,
 )
-from flowctl_core.store import files, outputs, record
+from flowctl_core.store import files, outputs, record, restored
 from flowctl_core.store.lock import component_lock
 
 _log = logging.getLogger(__name__)
@@ -151,6 +151,7 @@ def run_clean(job: Job) -> CleanReport:
             removed = _clean_by_builder(job, last.builder, last.plan)
         else:
             removed = _clean_unfinished(job)
+        removed.extend(restored.remove(job.root, job.state))
         removed.extend(outputs.remove_outputs(job.root))
     return CleanReport(removed=tuple(dict.fromkeys(removed)))
 
