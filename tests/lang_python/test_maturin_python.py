@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from flowctl_lang_python import leftovers
+
 Bench = Callable[..., Any]
 
 PYPROJECT = """\
@@ -65,10 +67,12 @@ def test_rust_in_python_builds_changes_and_cleans(bench: Bench) -> None:
         }
     )
     before = {path for path in project.root.rglob("*") if path.is_file()}
-    project.build()
+    made = project.build().artifacts
+    # Without it the environment would be of no use: it belongs into the cache.
+    assert [Path(one.path).parent.as_posix() for one in made if one.kind == "library"] == ["python/sample"]
     assert project.run().stdout == "hello\n"
     (project.root / "src" / "lib.rs").write_text(RUST.replace('"hello"', '"changed"'))
-    project.build()
+    assert project.build().artifacts == made
     assert project.run().stdout == "changed\n"
     removed = project.clean()
     assert "target" in removed
@@ -107,3 +111,25 @@ def test_crates_that_only_the_backends_features_want(bench: Bench, tmp_path: Pat
     project.fetch()
     project.build()
     assert subprocess.check_output([project.root / ".flowctl/env/bin/sample"], text=True) == "7\n"
+
+
+def test_what_a_backend_writes_over_is_output_and_stays(bench: Bench) -> None:
+    """A module that the developer compiled before is part of the build from then on, and still the developer's."""
+    files = {"pyproject.toml": PYPROJECT, "Cargo.toml": CARGO, "python/sample/__init__.py": ""}
+    project = bench(files | {"python/sample/mine.so": "mine", "python/sample/untouched.so": "untouched"})
+    package = project.root / "python/sample"
+    plan = project.plan()
+    context = project.context(plan)
+    with leftovers.watched(plan, context):
+        (package / "mine.so").write_text("written anew")
+        for name in ("new.so", "staged.so"):
+            (package / name).write_text(name)
+        (project.root / "target").mkdir()
+        (project.root / "target/CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55\n")
+        (project.root / "target/deep.so").write_text("intermediate")
+    written = [f"python/sample/{name}.so" for name in ("mine", "new", "staged")]
+    assert leftovers.compiled(context) == tuple(written)
+    subprocess.run(["git", "-C", str(project.root), "init", "-q"], check=True)
+    subprocess.run(["git", "-C", str(project.root), "add", "python/sample/staged.so"], check=True)
+    assert project.clean() == ("python/sample/new.so", "target")
+    assert sorted(path.name for path in package.glob("*.so")) == ["mine.so", "staged.so", "untouched.so"]

@@ -30,9 +30,11 @@ def run(plan: Plan, context: BuildContext) -> BuildResult:
         _put_on_path(context, recipe)
         state.record(context, install=wanted)
     platform = Platform.host()
-    environment = Artifact(path=ENVIRONMENT, kind="tree", platform=platform, relocatable=False)
+    made = [Artifact(path=ENVIRONMENT, kind="tree", platform=platform, relocatable=False)]
+    # The environment leads to them, so that it is of no use without them.
+    made += [Artifact(path=path, kind="library", platform=platform) for path in leftovers.compiled(context)]
     if recipe.kind is None:
-        return BuildResult(artifacts=(environment,))
+        return BuildResult(artifacts=tuple(made))
     name = plan.entry_points[0].name
     boot = launcher.boot_file(recipe)
     if boot is not None:
@@ -41,7 +43,7 @@ def run(plan: Plan, context: BuildContext) -> BuildResult:
     program = context.output_dir / name
     launcher.write(program, launcher.text(recipe, name), executable=True)
     path = program.relative_to(context.source_root).as_posix()
-    return BuildResult(artifacts=(Artifact(path=path, platform=platform), environment))
+    return BuildResult(artifacts=(Artifact(path=path, platform=platform), *made))
 
 
 def _install(plan: Plan, context: BuildContext) -> None:
