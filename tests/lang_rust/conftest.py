@@ -125,6 +125,10 @@ class Bench:
         plan = plan or self.plan()
         return plugin.flowctl_test(plan, self.context(plan))
 
+    def clean(self) -> tuple[str, ...]:
+        plan = self.plan()
+        return plugin.flowctl_clean(plan, self.context(plan)).removed
+
     def made(self, result: BuildResult) -> list[Path]:
         return [self.root / artifact.path for artifact in result.artifacts]
 

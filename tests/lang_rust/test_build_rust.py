@@ -276,6 +276,54 @@ def test_fetch_then_build_without_network(bench: Make, tmp_path: Path, dependenc
     assert (project.root / "Cargo.lock").read_bytes() == lock
 
 
+def without_lock() -> dict[str, str]:
+    return {"Cargo.toml": PACKAGE.format("app"), "src/main.rs": "fn main() {}\n"}
+
+
+def test_clean_removes_the_lockfile_that_was_not_there_before(bench: Make) -> None:
+    project = bench(without_lock())
+    project.fetch()
+    project.build()
+    assert project.clean() == ("Cargo.lock",)
+    assert not (project.root / "Cargo.lock").exists()
+    assert project.clean() == ()
+
+
+def test_a_lockfile_that_only_the_tests_write_is_cleaned_too(bench: Make) -> None:
+    project = bench(without_lock())
+    project.test()
+    assert (project.root / "Cargo.lock").is_file()
+    assert project.clean() == ("Cargo.lock",)
+
+
+def test_clean_leaves_the_developers_lockfile(bench: Make) -> None:
+    project = bench(without_lock() | {"Cargo.lock": LOCK.format("app")})
+    project.fetch()
+    project.build()
+    project.test()
+    assert project.clean() == ()
+    assert (project.root / "Cargo.lock").read_text() == LOCK.format("app")
+
+
+def test_clean_leaves_a_lockfile_that_was_changed_replaced_or_is_tracked(bench: Make, tmp_path: Path) -> None:
+    project = bench(without_lock())
+    lock = project.root / "Cargo.lock"
+    project.fetch()
+    written = lock.read_text()
+    lock.write_text(f"{written}# mine\n")
+    assert project.clean() == ()
+    lock.unlink()
+    (tmp_path / "shared.lock").write_text(written)
+    lock.symlink_to(tmp_path / "shared.lock")
+    assert project.clean() == ()
+    lock.unlink()
+    lock.write_text(written)
+    subprocess.run(["git", "-C", str(project.root), "init", "-q"], check=True)
+    subprocess.run(["git", "-C", str(project.root), "add", "Cargo.lock"], check=True)
+    assert project.clean() == ()
+    assert lock.read_text() == written
+
+
 def test_a_build_without_its_dependencies_asks_for_fetch(bench: Make, tmp_path: Path, dependency: str) -> None:
     project = bench(uses(dependency), environment=fresh_home(tmp_path))
     project.fetch()

@@ -16,6 +16,7 @@ from flowctl_core.errors import (
     ToolchainError,
 )
 from flowctl_core.models import BuildContext, CompletedCommand, OnLine, Plan
+from flowctl_lang_rust import lockfile
 from flowctl_lang_rust.toolchain import INSTALL_HINT, LINKER_HINT, check_channel
 
 _MISSING = re.compile(
@@ -66,13 +67,14 @@ def run_cargo(
     if isinstance(channel, list):
         check_channel(context, str(channel[0]), str(channel[1]), plan.root)
     argv = [str(context.tool("cargo").path), *arguments]
-    return context.run(
-        argv,
-        cwd=plan.root,
-        environment={**cargo_environment(context), **(environment or {})},
-        network=network,
-        on_line=on_line,
-    )
+    with lockfile.noticed(plan, context):
+        return context.run(
+            argv,
+            cwd=plan.root,
+            environment={**cargo_environment(context), **(environment or {})},
+            network=network,
+            on_line=on_line,
+        )
 
 
 def cargo_environment(context: BuildContext) -> dict[str, str]:
@@ -86,7 +88,7 @@ def cargo_environment(context: BuildContext) -> dict[str, str]:
 
 def has_lock(plan: Plan, context: BuildContext) -> bool:
     """True when the workspace has a Cargo.lock, also where the workspace lies above the source tree."""
-    return lock_folder(plan, context).joinpath("Cargo.lock").is_file()
+    return lock_folder(plan, context).joinpath(lockfile.NAME).is_file()
 
 
 def lock_folder(plan: Plan, context: BuildContext) -> Path:

@@ -21,7 +21,8 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
     offline = ["--offline"] if context.offline else []
     if not has_lock(plan, context):
         context.progress.warning(
-            "there is no Cargo.lock: cargo writes one now; commit it, so that everybody builds the same"
+            "there is no Cargo.lock: cargo writes one now; commit it, so that everybody builds the same "
+            "(until then `flowctl component clean` removes it)"
         )
         context.progress.step("cargo generate-lockfile")
         written = run_cargo(plan, context, ["generate-lockfile", *offline], network=not context.offline)

@@ -66,8 +66,10 @@ class RustBuilder:
 
     @hookimpl
     def flowctl_clean(self, plan: Plan, context: BuildContext) -> CleanReport:
-        """Nothing: all that build makes lies in flowctl's own folder."""
-        return CleanReport()
+        """A Cargo.lock that cargo wrote for us; all else that build makes lies in flowctl's own folder."""
+        from flowctl_lang_rust.lockfile import remove
+
+        return CleanReport(removed=remove(plan, context))
 
 
 plugin = RustBuilder()

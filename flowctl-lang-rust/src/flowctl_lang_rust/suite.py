@@ -6,6 +6,7 @@ import re
 import shlex
 
 from flowctl_core.models import BuildContext, CompletedCommand, Plan, TestCase, TestReport
+from flowctl_lang_rust import lockfile
 from flowctl_lang_rust.cargo import cargo_environment, failure, has_lock, run_cargo
 from flowctl_lang_rust.libtest import Suite, read_suite
 
@@ -54,7 +55,8 @@ def test_arguments(plan: Plan, *, locked: bool) -> list[str]:
 def _own_command(plan: Plan, context: BuildContext) -> TestReport:
     command = plan.settings.test_command
     context.progress.step(shlex.join(command))
-    done = context.run(list(command), cwd=plan.root, environment=cargo_environment(context))
+    with lockfile.noticed(plan, context):
+        done = context.run(list(command), cwd=plan.root, environment=cargo_environment(context))
     suite = read_suite(done.stdout, done.stderr)
     return _report(" ".join(command[:2]), command, done, suite, counted=suite.blocks > 0)
 
