@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import counts
 from export import export, git_dir, missing_files, status
+from neutral import neutral
 from trees import Tree
 
 FLOWCTL = Path(sys.prefix) / "bin" / "flowctl"
@@ -47,6 +48,8 @@ class Result:
     """What fails both ways."""
     left_out: int = 0
     """Files that the snapshot of the repository lacks."""
+    flowctl: str = ""
+    """flowctl's commit when it was measured, and the day."""
 
     def to_json(self) -> str:
         """One line."""
@@ -78,9 +81,9 @@ class Way:
             "FLOWCTL_CACHE_DIR": str(folder / "flowctl-cache"),
             "FLOWCTL_CONFIG": str(config),
             "GIT_CEILING_DIRECTORIES": str(folder),
-            # The pnpm of the machine, both ways: it would download another one whenever it is called.
-            "npm_config_manage_package_manager_versions": "false",
         }
+        if "pnpm" in tree.tools:
+            self.environment["XDG_CONFIG_HOME"] = str(pnpm_settings(folder, self.environment))
 
     def shell(self, line: str, timeout_s: float = 1800) -> subprocess.CompletedProcess[str]:
         """Run a line as a person would; standard error joins standard output."""
@@ -114,6 +117,19 @@ class Way:
             # component test prints its report, then its error.
             document, _ = json.JSONDecoder().raw_decode(done.stdout) if done.stdout[:1] in ("{", "[") else (None, 0)
         return done.returncode, document, done.stderr
+
+
+def pnpm_settings(folder: Path, environment: Mapping[str, str]) -> Path:
+    """A folder of settings, for both ways, in which pnpm stays the machine's: it would download another one when called.
+
+    A file, as pnpm takes variables (npm_config_*) away from the scripts that it runs, and those call pnpm again.
+    """
+    usual = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "pnpm" / "rc"
+    own = folder / "settings" / "pnpm" / "rc"
+    own.parent.mkdir(parents=True)
+    kept = usual.read_text(encoding="utf-8") if usual.is_file() else ""
+    own.write_text(f"{kept}\nmanage-package-manager-versions=false\n", encoding="utf-8")
+    return folder / "settings"
 
 
 def timed(call: Any, *arguments: Any) -> tuple[float, Any]:
@@ -195,19 +211,17 @@ def compare(tree: Tree, hand: Way, flow: Way, built: dict[str, Any], result: Res
     test(tree, hand, flow, result)
 
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?")
-
-
 def run_program(tree: Tree, hand: Way, flow: Way, result: Result) -> None:
     """Both programs, same arguments: same exit code, same output."""
     if tree.program is None:
         return
     printed = []
     before = set(status(flow.top))
+    programs = [line.split()[0] for line in tree.program]
     for way, line in zip((hand, flow), tree.program, strict=True):
         try:
             done = way.shell(line, 60)
-            printed.append((done.returncode, _neutral(done.stdout, way, line)))
+            printed.append((done.returncode, neutral(done.stdout, programs, root=way.root, top=way.top)))
         except subprocess.TimeoutExpired:
             printed.append((None, "still runs after 60 s"))
     flow.written_by_program = set(status(flow.top)) - before
@@ -215,19 +229,6 @@ def run_program(tree: Tree, hand: Way, flow: Way, result: Result) -> None:
         result.differences.append(f"the programs differ: by hand {printed[0]}, flowctl {printed[1]}")
     elif printed[0][0]:
         result.failures.append(f"the program ends with exit code {printed[0][0]}: {printed[0][1][-200:]}")
-
-
-def _neutral(text: str, way: Way, line: str) -> str:
-    program = line.split()[0]
-    for path in (
-        str(way.root / program),
-        program,
-        program.removeprefix("./"),
-        program.rpartition("/")[2],
-        str(way.top),
-    ):
-        text = text.replace(path, "…")
-    return _TIMESTAMP.sub("…", text).strip()
 
 
 def clean(tree: Tree, flow: Way, result: Result) -> None:

@@ -41,6 +41,7 @@ def write(path: Path, results: Sequence[Result], reasons: dict[str, str], *, sta
         f"{len(tried)} trees tried, {len(same)} the same as by hand, {len(tried) - len(same)} different; "
         f"{sum(bool(result.failures) for result in same)} of the same ones fail both ways. "
         f"{environment(started_load)}\n",
+        *earlier(results),
         "| Tree | Commit | Language | What is special | Result | Tests | flowctl s | By hand s | Ratio | Fresh s |",
         "|---|---|---|---|---|---|---|---|---|---|",
         *(row(result) for result in results),
@@ -56,6 +57,17 @@ def write(path: Path, results: Sequence[Result], reasons: dict[str, str], *, sta
     text = "\n".join(lines)
     path.with_suffix(".new").write_text(text, encoding="utf-8")
     path.with_suffix(".new").replace(path)
+
+
+def earlier(results: Sequence[Result]) -> list[str]:
+    """A paragraph that says which rows are of an earlier flowctl; nothing when all were measured alike."""
+    by_time: dict[str, list[str]] = {}
+    for result in results:
+        by_time.setdefault(result.flowctl, []).append(result.tree)
+    if len(by_time) < 2:
+        return []
+    said = (f"at {when}: {', '.join(dict.fromkeys(trees))}" for when, trees in sorted(by_time.items()))
+    return [f"The rows were not all measured at one time. {'; '.join(said)}.\n"]
 
 
 def row(result: Result) -> str:
@@ -104,10 +116,6 @@ def number(value: float | None, digits: int = 1) -> str:
 
 def environment(load: float) -> str:
     """Commit, day, machine and toolchains."""
-    root = Path(__file__).resolve().parents[3]
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=root, capture_output=True, text=True
-    )
     versions = []
     for argv in (["go", "version"], ["cargo", "--version"], ["node", "--version"], ["uv", "--version"]):
         try:
@@ -117,7 +125,15 @@ def environment(load: float) -> str:
         words = [word for word in said if any(character.isdigit() for character in word) and "/" not in word]
         versions.append(f"{argv[0]} {words[0].removeprefix('go').removeprefix('v')}")
     return (
-        f"flowctl at `{commit.stdout.strip()}`, {time.strftime('%Y-%m-%d', time.gmtime())}, {platform.system()} "
+        f"flowctl at {measured_now()}, {platform.system()} "
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {', '.join(versions)}; "
         f"load of the machine when the run began {load:.1f}."
     )
+
+
+def measured_now() -> str:
+    """flowctl's commit and the day."""
+    root = Path(__file__).resolve().parents[3]
+    argv = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    commit = subprocess.run(argv, cwd=root, capture_output=True, text=True).stdout.strip()
+    return f"`{commit}`, {time.strftime('%Y-%m-%d', time.gmtime())}"

@@ -1,9 +1,9 @@
 """Runs the comparison over all trees and writes the page.
 
-    python tests/sweep/compatibility/run.py [--trees FOLDER] [--only TEXT] [--results FILE] [--page docs/compatibility.md]
+    python tests/sweep/compatibility/run.py [--trees FOLDER] [--only TEXT] [--results FILE [--again]] [--page FILE]
 
 FOLDER (or FLOWCTL_TREES) holds bare git directories as <owner>+<name>/repo. With --results, trees that are in that
-file already are not run again. Exit code 1 when flowctl differs anywhere from what hands do, 2 when no tree is there.
+file already are not run again, and the page has all of them; with --again those that --only names are. Exit code 1 when flowctl differs anywhere from what hands do, 2 when no tree is there.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trees", type=Path, default=os.environ.get("FLOWCTL_TREES"))
     parser.add_argument("--only", default="", help="only trees with this in language, repository or folder")
     parser.add_argument("--results", type=Path, help="JSON lines, one a tree; read and added to")
+    parser.add_argument("--again", action="store_true", help="measure what is in the results already")
     parser.add_argument("--page", type=Path, help="the Markdown page to write")
     return parser.parse_args()
 
@@ -44,15 +45,17 @@ def main() -> int:
     if options.results and options.results.exists():
         for line in options.results.read_text(encoding="utf-8").splitlines():
             result = Result(**json.loads(line))
-            known[key(result.tree, result.traits)] = result
+            known[key(result.tree, result.traits)] = result  # the last one of a tree counts
     results = []
     with tempfile.TemporaryDirectory(prefix="flowctl-compatibility-") as work:
         for number, tree in enumerate(TREES):
-            if options.only not in f"{tree.language} {tree.repository} {tree.folder}":
-                continue
+            wanted = options.only in f"{tree.language} {tree.repository} {tree.folder}"
             result = known.get(key(tree.name, tree.traits))
-            if result is None:
+            if result is None and not wanted:
+                continue
+            if result is None or (wanted and options.again):
                 result = measure(tree, options.trees, Path(work), number=number)
+                result.flowctl = page.measured_now()
                 if options.results:
                     with options.results.open("a", encoding="utf-8") as file:
                         file.write(result.to_json() + "\n")
