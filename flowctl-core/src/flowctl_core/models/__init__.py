@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowctl_core.models.artifact import (
     Artifact,
+    ArtifactFormat,
     ArtifactKind,
     Attestation,
     BuildResult,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PRUNED",
     "Artifact",
+    "ArtifactFormat",
     "ArtifactKind",
     "Attestation",
     "BuildContext",

@@ -10,6 +10,7 @@ from flowctl_core.models.base import Frozen
 from flowctl_core.models.platform import Platform
 
 ArtifactKind = Literal["program", "library", "tree"]
+ArtifactFormat = Literal["native", "script"]
 
 
 class Artifact(Frozen):
@@ -31,6 +32,11 @@ class Artifact(Frozen):
     """Bytes; for a tree, the sum over its files."""
     relocatable: bool = True
     """False: only valid in the folder it was built in (a Python environment)."""
+    format: ArtifactFormat = "native"
+    """`script`: a file that begins with `#!` and that an interpreter executes (a Python zipapp), so it has no ELF or
+    Mach-O header to check. What it carries for one platform, its builder has checked."""
+    interpreter: str = ""
+    """For a script: the program that has to be on PATH where it runs (`python3.11`)."""
 
 
 class FetchReport(Frozen):
