@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from flowctl_core.errors import ToolchainError
+from flowctl_core.errors import InternalError, ToolchainError
 from flowctl_core.models import (
     Artifact,
     BuildResult,
     CacheKey,
     CacheOutcome,
     ComponentSpec,
+    DependencyReport,
     DetectionReport,
+    Limitation,
     Plan,
     Platform,
+    PlatformOutcome,
     Profile,
     Progress,
     Runner,
@@ -28,6 +32,8 @@ from flowctl_core.models import (
 from flowctl_core.models.config import Config
 
 if TYPE_CHECKING:
+    from flowctl_core.models.build_info import BuildInfo
+    from flowctl_core.models.release import PlatformReport, SourceIdentity
     from flowctl_core.plugins.call import HookCaller
     from flowctl_core.specfile.load import LoadedSpec
     from flowctl_core.store.cache import BuildCache
@@ -64,6 +70,51 @@ class Options:
     lock_timeout_s: float = 600.0
 
 
+@dataclass(frozen=True)
+class ReleaseOptions:
+    """What the user asked of a release build."""
+
+    platforms: tuple[Platform, ...] = ()
+    """Empty: those of component.yaml, else the configuration's."""
+    as_registry: bool = False
+    """Build the commit, not the working tree, under the plan that a registry would make."""
+    revision: str = "HEAD"
+    """With `as_registry`: which commit."""
+    dist: Path | None = None
+    """Where the release goes; None: see `store.dist.choose_dist`."""
+    images: bool = True
+    workspace: Path | None = None
+    """Where the source is exported to and built; None: a folder of this component's in the cache."""
+    again: BuildInfo | None = None
+    """The record of a release that is to be made again: its settings, variables and base images count, not today's."""
+
+
+@dataclass
+class Release:
+    """The part of a job that only releases have."""
+
+    origin: Path
+    """The component's folder; `Job.root` is its export."""
+    options: ReleaseOptions
+    source: SourceIdentity = field(init=False)
+    refused: dict[Platform, Limitation] = field(default_factory=dict)
+    outcomes: list[PlatformOutcome] = field(default_factory=list)
+    platforms: list[PlatformReport] = field(default_factory=list)
+    target: Path = field(init=False)
+    """Where the release will be."""
+    made: Path = field(init=False)
+    """Where it is put together: beside the target."""
+    dependencies: DependencyReport | None = None
+    layout: Any = None
+    scan: Any = None
+
+    def discard(self) -> None:
+        """Remove what an interrupted release has put together; what was there before stays."""
+        made = getattr(self, "made", None)
+        if made is not None:
+            shutil.rmtree(made, ignore_errors=True)
+
+
 @dataclass
 class Job:
     """One component on its way through the steps; each step fills in what the next ones need."""
@@ -95,6 +146,14 @@ class Job:
     waited: bool = False
     """Another process held the component's lock."""
     done: bool = False
+    release: Release | None = None
+
+    @property
+    def releasing(self) -> Release:
+        """The release part of a job that is one."""
+        if self.release is None:
+            raise InternalError("this job is no release")
+        return self.release
 
     @property
     def builder(self) -> str:

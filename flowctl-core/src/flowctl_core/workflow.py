@@ -9,9 +9,11 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowctl_core.errors import FlowctlError, PluginError
-from flowctl_core.job import Job
+from flowctl_core.job import Engine, Job, Options, Release, ReleaseOptions
 from flowctl_core.models import BuildReport, CleanReport, DetectionReport, Plan, Platform, TestReport
 from flowctl_core.steps import (
     build,
@@ -30,6 +32,10 @@ from flowctl_core.steps import (
 )
 from flowctl_core.store import files, outputs, record, restored
 from flowctl_core.store.lock import component_lock
+
+if TYPE_CHECKING:
+    from flowctl_core.models import Progress
+    from flowctl_core.models.release import ReleaseReport
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +63,39 @@ FINISH: tuple[Step, ...] = (
 )
 
 
+def release_way() -> tuple[Step, ...]:
+    """The steps of a release, in order; imported on first use, since a local build needs none of them."""
+    from flowctl_core.release_images import assemble_images
+    from flowctl_core.release_inventory import list_dependencies, scan_dependencies, write_sbom
+    from flowctl_core.release_record import write_checksums, write_metadata
+    from flowctl_core.release_source import choose_platforms, export_source, keep_fetched, refuse_impossible
+    from flowctl_core.release_steps import build_release, check_artifacts, choose_target, place
+
+    return (
+        export_source,  # the working tree or one commit, into a private folder
+        read_source,  # component.yaml and the tree, as exported
+        choose_platforms,  # --platforms, component.yaml, configuration
+        detect,  # all builders answer, one wins
+        plan,  # profile release
+        choose_target,  # dist/, unless the source has something of that name
+        digest_inputs,  # for the memory of fetch; the release itself is always built
+        find_toolchain,
+        compute_key,
+        refuse_impossible,  # before time is spent: what this machine cannot build, and what would help
+        fetch,  # the only step with network
+        keep_fetched,
+        build_release,  # all platforms at once, an outcome each
+        check_artifacts,  # right format and architecture, or it goes no further
+        list_dependencies,  # what was really resolved
+        write_sbom,
+        scan_dependencies,  # "not scanned" with the reason, never "clean"
+        assemble_images,  # one for each linux platform, and their index
+        write_metadata,  # component.yaml, metadata.json, build-info.json
+        write_checksums,
+        place,  # the old dist/ or the new one, at every moment
+    )
+
+
 def run_detection(job: Job) -> DetectionReport:
     """Read and detect only; writes nothing."""
     read_source(job)
@@ -78,12 +117,16 @@ def run_build(job: Job) -> BuildReport:
 
 
 def _locked(job: Job) -> AbstractContextManager[None]:
+    return component_lock(job.root, timeout_s=job.options.lock_timeout_s, on_wait=_tell_waiting(job))
+
+
+def _tell_waiting(job: Job) -> Callable[[int | None], None]:
     def waiting(holder: int | None) -> None:
         job.waited = True
         by = f"process {holder}" if holder else "another process"
         job.progress.note(f"waiting for {by}, which is working on this component")
 
-    return component_lock(job.root, timeout_s=job.options.lock_timeout_s, on_wait=waiting)
+    return waiting
 
 
 def _build(job: Job, then: Step = lambda job: None) -> None:
@@ -121,6 +164,30 @@ def report(job: Job) -> BuildReport:
         explanation=job.explanation,
         link=f"./{job.plan.component}" if program.is_symlink() else None,
     )
+
+
+def run_release(
+    root: Path, engine: Engine, options: Options, wanted: ReleaseOptions, progress: Progress
+) -> ReleaseReport:
+    """Build one component for several platforms into `dist/`.
+
+    Raises PlatformsFailedError when it could be built for none of them; the report tells of single ones.
+    """
+    from flowctl_core.release_report import release_report
+    from flowctl_core.release_source import new_release, release_engine
+
+    engine = release_engine(engine, wanted)
+    release = Release(root, wanted)
+    export = new_release(root, release, engine.config.build.local.cache_dir)
+    job = Job(export, engine, options, progress, release=release)
+    with component_lock(export.parent, timeout_s=options.lock_timeout_s, on_wait=_tell_waiting(job)):
+        try:
+            for step in release_way():
+                step(job)
+        except BaseException:
+            release.discard()
+            raise
+    return release_report(job)
 
 
 def run_tests(job: Job) -> TestReport | None:

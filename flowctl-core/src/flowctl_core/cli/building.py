@@ -47,7 +47,7 @@ def _build_one(engine: Engine, options: Options, target: Target, *, verbose: boo
         try:
             report = run_build(job)
         except KeyboardInterrupt:
-            _cancel(engine)
+            cancel(engine)
             raise
         except FlowctlError:
             for line in job.explanation:
@@ -95,14 +95,15 @@ def _build_several(
         except KeyboardInterrupt:
             for future in pending.values():
                 future.cancel()
-            _cancel(engine)
+            cancel(engine)
             raise
 
 
-def _cancel(engine: Engine) -> None:
-    cancel = getattr(engine.runner, "cancel", None)
-    if cancel is not None:
-        cancel()
+def cancel(engine: Engine) -> None:
+    """End every tool that the engine's runner has started."""
+    stop = getattr(engine.runner, "cancel", None)
+    if stop is not None:
+        stop()
 
 
 def _show_several(targets: list[Target], results: dict[Path, BuildReport | FlowctlError]) -> int:

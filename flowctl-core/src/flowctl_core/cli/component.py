@@ -54,10 +54,36 @@ def build(
     offline: Offline = False,
     jobs: Jobs = None,
     timeout: Timeout = None,
+    platforms: Annotated[
+        str | None, typer.Option("--platforms", help="Build a release for these, into dist/: linux/amd64,linux/arm64.")
+    ] = None,
+    release: Annotated[
+        bool,
+        typer.Option("--release", help="Build a release for the platforms of component.yaml or the configuration."),
+    ] = False,
+    as_registry: Annotated[
+        bool, typer.Option("--as-registry", help="Build a release of the commit, just as a registry would.")
+    ] = False,
+    commit: Annotated[
+        str | None,
+        typer.Option("--commit", help="With --as-registry: which commit, tag or branch.", show_default="HEAD"),
+    ] = None,
+    dist: Annotated[Path | None, typer.Option("--dist", help="Folder of the release.", show_default="dist")] = None,
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Make container images of a release.")] = True,
+    push: Annotated[
+        str | None, typer.Option("--push", help="Push the release's images to this reference (HOST/NAME:TAG).")
+    ] = None,
+    container: Annotated[
+        bool, typer.Option("--container", help="Build the image for this machine and load it into the Docker engine.")
+    ] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option("--fail-on", help="Fail when a release's scan finds this or worse: critical, high, medium, low."),
+    ] = None,
     verbose: Verbose = False,
     output: Output = None,
 ) -> None:
-    """Build the component for this machine: .flowctl/bin/NAME, reachable as ./NAME."""
+    """Build the component for this machine: .flowctl/bin/NAME, reachable as ./NAME. With --platforms: a release."""
     from flowctl_core.cli.building import build_components
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.job import Options
@@ -65,9 +91,50 @@ def build(
     engine = make_engine(cache=cache, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
     options = Options(language=language, entry_point=main, offline=offline, explain=explain)
     shown = paths or [Path()]
+    if platforms is not None or release or as_registry or push is not None or container:
+        from flowctl_core.cli.releasing import ReleaseFlags, release_components
+
+        flags = ReleaseFlags(platforms, as_registry, commit, dist, images, push, container, fail_on)
+        code = release_components(engine, options, flags, [(path, absolute(path)) for path in shown], verbose=verbose)
+        raise typer.Exit(code)
+    _refuse_release_flags(commit=commit, dist=dist, fail_on=fail_on)
     code = build_components(engine, options, [(path, absolute(path)) for path in shown], verbose=verbose)
     if code:
         raise typer.Exit(code)
+
+
+def _refuse_release_flags(**given: object) -> None:
+    from flowctl_core.errors import UsageError
+
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(
+                f"--{name.replace('_', '-')} is for releases", hint="Add --release, --platforms LIST or --as-registry."
+            )
+
+
+@app.command()
+def reproduce(
+    path: PathArgument = Path(),
+    dist: Annotated[
+        Path | None, typer.Option("--dist", help="Folder of the release.", show_default="the component's own")
+    ] = None,
+    offline: Offline = False,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
+    verbose: Verbose = False,
+    output: Output = None,
+) -> None:
+    """Build a release again, in another folder, and compare every byte."""
+    from flowctl_core.cli.releasing import reproduce_release
+    from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.job import Options
+
+    engine = make_engine(cache=False, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
+    folder = absolute(dist) if dist is not None else None
+    raise typer.Exit(
+        reproduce_release(engine, Options(offline=offline, jobs=jobs), absolute(path), folder, verbose=verbose)
+    )
 
 
 @app.command()

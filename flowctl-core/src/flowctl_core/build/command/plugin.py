@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from flowctl_core.build.command import release
 from flowctl_core.build.command.made import remove_made
 from flowctl_core.build.command.run import TEST_COMMAND_HINT, build, run_tests
 from flowctl_core.errors import NoTestsError, PlanError
 from flowctl_core.hookspecs import hookimpl
 from flowctl_core.models import (
+    Artifact,
     BuildContext,
     BuildResult,
     CleanReport,
+    DependencyReport,
     Detection,
     EntryPoint,
     Evidence,
+    ImageFile,
+    ImagePlan,
     Inputs,
     NativeBuild,
     Plan,
     PlanRequest,
     Platform,
+    ReleaseResult,
     SourceTree,
     TestReport,
     ToolRequirement,
 )
 
 NAME = "command"
+IMAGE_BASE = "gcr.io/distroless/cc-debian12"
+"""For images, where component.yaml and the configuration name no other: libc, libstdc++, certificates, no shell."""
 
 
 def _native(source: SourceTree) -> NativeBuild | None:
@@ -84,6 +92,7 @@ class CommandBuilder:
                 "runtime": native.runtime,
                 "outputs": list(_declared_outputs(source)),
             },
+            limitations=release.limitations(request.platforms) if request.profile == "release" else (),
             warnings=tuple(_warnings(native)),
         )
 
@@ -91,6 +100,21 @@ class CommandBuilder:
     def flowctl_build(self, plan: Plan, context: BuildContext) -> BuildResult:
         """Run the command in the component's folder and take the binary that it made."""
         return build(plan, context)
+
+    @hookimpl
+    def flowctl_build_multiplatform(self, plan: Plan, context: BuildContext) -> ReleaseResult:
+        """The same command, for the platform of this machine."""
+        return release.build_release(plan, context)
+
+    @hookimpl
+    def flowctl_dependencies(self, plan: Plan, context: BuildContext) -> DependencyReport | None:
+        """Unknown: only the command knows what it used."""
+        return None
+
+    @hookimpl
+    def flowctl_image(self, plan: Plan, artifact: Artifact) -> ImagePlan:
+        """A base with the C library: what the command made may need it."""
+        return ImagePlan(base=IMAGE_BASE, files=(ImageFile(source=artifact.path, target="/app/component"),))
 
     @hookimpl
     def flowctl_clean(self, plan: Plan, context: BuildContext) -> CleanReport:

@@ -1,0 +1,81 @@
+"""Builds for several platforms at once, with an outcome each: one that fails hides no other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from flowctl_core.errors import CancelledError, FlowctlError
+from flowctl_core.models import Plan, Platform, PlatformOutcome, Progress, ReleaseResult
+
+BuildOne = Callable[[Plan], ReleaseResult | None]
+"""Calls the builder with a plan that names just one platform."""
+
+
+class PlatformProgress:
+    """Progress of one platform among several."""
+
+    def __init__(self, progress: Progress, platform: Platform) -> None:
+        self._progress = progress
+        self._prefix = f"{platform}: "
+
+    def step(self, text: str) -> None:
+        """See Progress."""
+        self._progress.step(self._prefix + text)
+
+    def line(self, text: str) -> None:
+        """See Progress."""
+        self._progress.line(self._prefix + text)
+
+    def note(self, text: str) -> None:
+        """See Progress."""
+        self._progress.note(self._prefix + text)
+
+    def warning(self, text: str) -> None:
+        """See Progress."""
+        self._progress.warning(self._prefix + text)
+
+
+def build_platforms(
+    plan: Plan, platforms: Sequence[Platform], build: BuildOne, *, parallel: int
+) -> list[PlatformOutcome]:
+    """One outcome for each platform, in their order. Raises CancelledError, and nothing else that a builder raises."""
+
+    def one(platform: Platform) -> PlatformOutcome:
+        started = time.monotonic()
+        try:
+            result = build(plan.model_copy(update={"platforms": (platform,)}))
+        except CancelledError:
+            raise
+        except FlowctlError as error:
+            outcome = PlatformOutcome(platform=platform, failure=error.message, hint=error.hint, output=error.output)
+        else:
+            outcome = _outcome(result, platform)
+        return outcome.model_copy(update={"duration_s": round(time.monotonic() - started, 4)})
+
+    with ThreadPoolExecutor(max_workers=max(1, min(parallel, len(platforms)))) as pool:
+        pending = [pool.submit(one, platform) for platform in platforms]
+        try:
+            return [future.result() for future in pending]
+        except BaseException:
+            for future in pending:
+                future.cancel()
+            raise
+
+
+def _outcome(result: ReleaseResult | None, platform: Platform) -> PlatformOutcome:
+    if result is None:
+        return PlatformOutcome(
+            platform=platform,
+            failure=f"the builder makes no releases for {platform}",
+            hint="Ask the plugin's authors, or build it with a command in component.yaml.",
+        )
+    found = [outcome for outcome in result.outcomes if outcome.platform == platform]
+    if len(found) != 1:
+        return PlatformOutcome(
+            platform=platform,
+            failure=f"the builder answered with {len(found)} outcomes for {platform}",
+            hint="This is a fault of the builder plugin.",
+        )
+    return found[0]

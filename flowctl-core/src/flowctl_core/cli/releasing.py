@@ -1,0 +1,195 @@
+"""Builds releases and shows what came of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flowctl_core.cli.building import cancel
+from flowctl_core.cli.console import emit, machine_readable, say, say_aside, warn
+from flowctl_core.cli.progress import make_board
+from flowctl_core.cli.summary import duration_text, size_text
+from flowctl_core.errors import NotReproducibleError, PlatformsFailedError, UsageError
+from flowctl_core.job import Engine, Options, ReleaseOptions
+from flowctl_core.models import Platform
+from flowctl_core.models.release import PlatformReport, ReleaseReport
+from flowctl_core.release_steps import nothing_built
+from flowctl_core.workflow import run_release
+
+Target = tuple[Path, Path]
+"""The path as the user wrote it, and absolute."""
+
+
+def parse_platforms(text: str) -> tuple[Platform, ...]:
+    """`linux/amd64,linux/arm64`. Raises UsageError."""
+    try:
+        platforms = tuple(Platform(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not platforms:
+        raise UsageError("--platforms names no platform", hint="For example: --platforms linux/amd64,linux/arm64")
+    return tuple(dict.fromkeys(platforms))
+
+
+@dataclass(frozen=True)
+class ReleaseFlags:
+    """The options of `flowctl component build` that concern releases, as they were given."""
+
+    platforms: str | None
+    as_registry: bool
+    commit: str | None
+    dist: Path | None
+    images: bool
+    push: str | None
+    container: bool
+    fail_on: str | None
+
+    def wanted(self) -> ReleaseOptions:
+        """As the workflow takes them. Raises UsageError where they contradict each other."""
+        if self.commit is not None and not self.as_registry:
+            raise UsageError("--commit names what --as-registry builds", hint="Add --as-registry.")
+        if self.push is not None and not self.images:
+            raise UsageError("--push needs images, and --no-images makes none")
+        return ReleaseOptions(
+            platforms=parse_platforms(self.platforms) if self.platforms is not None else (),
+            as_registry=self.as_registry,
+            revision=self.commit or "HEAD",
+            dist=Path(os.path.abspath(self.dist)) if self.dist is not None else None,  # noqa: PTH100
+            images=self.images,
+        )
+
+
+def release_components(
+    engine: Engine, options: Options, flags: ReleaseFlags, targets: list[Target], *, verbose: bool
+) -> int:
+    """Build a release of each component, one after the other: each uses all jobs for its platforms.
+
+    Returns 0, or the exit code of the first that is not whole.
+    """
+    wanted = flags.wanted()
+    if len(targets) > 1 and (wanted.dist is not None or flags.push is not None):
+        raise UsageError("--dist and --push are for one component at a time")
+    codes = []
+    documents = []
+    for target in targets:
+        report = _build_release(engine, options, wanted, target, verbose=verbose)
+        documents.append(report.model_dump(mode="json"))
+        if not machine_readable():
+            show_release(report, str(target[0]))
+        codes.append(require_all(report))
+    emit(documents[0] if len(targets) == 1 else documents)
+    return next((code for code in codes if code), 0)
+
+
+def _build_release(
+    engine: Engine, options: Options, wanted: ReleaseOptions, target: Target, *, verbose: bool
+) -> ReleaseReport:
+    _, root = target
+    with _same_modes(), make_board([root.name], verbose=verbose) as board:
+        try:
+            report = run_release(root, engine, options, wanted, board.row(root.name))
+        except KeyboardInterrupt:
+            cancel(engine)
+            raise
+    for warning in report.warnings:
+        warn(warning)
+    return report
+
+
+@contextmanager
+def _same_modes() -> Iterator[None]:
+    """What tools write gets the same modes whoever runs them: some of it ends up in archives."""
+    mask = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(mask)
+
+
+def reproduce_release(engine: Engine, options: Options, root: Path, folder: Path | None, *, verbose: bool) -> int:
+    """Build a release again and say what differs; returns 0, or the exit code of NotReproducibleError."""
+    from flowctl_core.reproduce import reproduce
+
+    with _same_modes(), make_board([root.name], verbose=verbose) as board:
+        try:
+            report = reproduce(root, folder, engine, options, board.row(root.name))
+        except KeyboardInterrupt:
+            cancel(engine)
+            raise
+    code = 0 if report.reproduced else NotReproducibleError.exit_code
+    if emit(report.model_dump(mode="json")):
+        return code
+    took = duration_text(report.duration_s)
+    name = f"{report.component} {report.version}"
+    if report.reproduced:
+        say(f"{name} was reproduced: {report.compared} files have the same bytes ({took})")
+        return code
+    for difference in report.differences:
+        what = "is new" if difference.expected is None else "is missing" if difference.found is None else "differs"
+        say(f"  {difference.path} {what}: {difference.expected or 'nothing'} then, {difference.found or 'nothing'} now")
+        if difference.detail:
+            say("\n".join(f"    {line}" for line in difference.detail.splitlines()))
+    for line in report.made_with:
+        say(f"  made with {line}")
+    say_aside(f"error: {name} was not reproduced: {len(report.differences)} of {report.compared} files differ ({took})")
+    return code
+
+
+def require_all(report: ReleaseReport) -> int:
+    """0 when every platform was built, else the exit code of PlatformsFailedError, whose text is shown."""
+    if all(platform.state == "built" for platform in report.platforms):
+        return 0
+    if machine_readable():
+        return PlatformsFailedError.exit_code
+    error = nothing_built(list(report.platforms))
+    if error.output:
+        say_aside(error.output)
+    say_aside(f"error: {error.message}")
+    if error.hint:
+        say_aside(f"hint:  {error.hint}")
+    return PlatformsFailedError.exit_code
+
+
+def show_release(report: ReleaseReport, folder: str) -> None:
+    """What was made, how long it took, what to do next."""
+    built = [platform for platform in report.platforms if platform.state == "built"]
+    where = report.directory if folder in ("", ".") else f"{folder.rstrip('/')}/{report.directory}"
+    for_platforms = ", ".join(platform.platform for platform in built)
+    took = duration_text(report.duration_s)
+    say(f"{report.component} {report.version} built for {for_platforms} in {took} ({report.language}, release)")
+    for platform in built:
+        _show_platform(platform, where)
+    for image in report.images:
+        say(f"  image    {where}/containers/oci  {image.platform}  {size_text(image.size)}  {image.digest[:19]}…")
+    _show_scan(report)
+    source = f"commit {report.source.commit[:12]}" if report.source.commit else "a source outside git"
+    say(f"  source   {source}{' with changes that are in no commit' if report.source.dirty else ''}")
+    if report.pushed:
+        say(f"  pushed   {report.pushed}")
+    say(f"  check it:  (cd {where} && sha256sum --check --quiet metadata/checksums)")
+
+
+def _show_platform(platform: PlatformReport, where: str) -> None:
+    for artifact in platform.artifacts:
+        facts = artifact.facts
+        needs = ""
+        if facts is not None and facts.format == "script":
+            needs = f"  needs {facts.interpreter}"
+        elif facts is not None and facts.static:
+            needs = "  static"
+        elif facts is not None and facts.glibc:
+            needs = f"  glibc ≥ {facts.glibc}"
+        elif facts is not None and facts.minimum_os:
+            needs = f"  macOS ≥ {facts.minimum_os}"
+        say(f"  {artifact.kind:<8} {where}/{artifact.path}  {size_text(artifact.size)}  {artifact.digest[:19]}…{needs}")
+
+
+def _show_scan(report: ReleaseReport) -> None:
+    if report.vulnerabilities is not None:
+        found = ", ".join(f"{count} {severity}" for severity, count in report.vulnerabilities.items() if count)
+        say(f"  scan     {found or 'no known vulnerability'}")
+    elif report.not_scanned:
+        say(f"  scan     not scanned: {report.not_scanned}")

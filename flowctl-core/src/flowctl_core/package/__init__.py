@@ -1,0 +1,1 @@
+"""From artifacts to what is handed on: checked binaries and container images."""

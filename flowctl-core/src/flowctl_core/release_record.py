@@ -1,0 +1,95 @@
+"""The last steps of a release: what made it, in words that other programs read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from flowctl_core import __version__
+from flowctl_core.build.key import digest_text
+from flowctl_core.job import Job
+from flowctl_core.models.build_info import (
+    BuildInfo,
+    ImagesInfo,
+    PlatformInfo,
+    PluginInfo,
+    ToolInfo,
+)
+from flowctl_core.release_steps import METADATA, file_digest
+
+BUILD_INFO = f"{METADATA}/build-info.json"
+SBOM = f"{METADATA}/sbom.cdx.json"
+SCAN = f"{METADATA}/security-scan.json"
+CHECKSUMS = f"{METADATA}/checksums"
+_SETTLED = ("SOURCE_DATE_EPOCH", "TZ", "LC_ALL")
+
+
+def write_json(path: Path, data: object) -> None:
+    """One document, indented, keys in the order of its model."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def make_build_info(job: Job) -> BuildInfo:
+    """Everything that the release depends on; nothing of the machine, the user or the hour."""
+    release = job.releasing
+    identities = job.engine.plugins.identities(job.builder)
+    plugins = tuple(
+        PluginInfo(
+            name=identity.name,
+            distribution=identity.distribution,
+            version=identity.version,
+            digest=identity.digest,
+            role="builder" if identity.name == job.builder else "wrapper",
+        )
+        for identity in identities
+    )
+    tools = tuple(
+        ToolInfo(name=tool.name, version=tool.version, digest=tool.digest, origin=tool.origin)
+        for _, tool in sorted((job.tools or {}).items())
+    )
+    passed = {name: digest_text(job.environment[name]) for name in job.plan.passthrough if name in job.environment}
+    settled = {name: job.environment[name] for name in _SETTLED if name in job.environment}
+    return BuildInfo(
+        component=job.plan.component,
+        version=job.plan.version,
+        language=job.plan.language,
+        asked_language=job.options.language,
+        asked_main=job.options.entry_point,
+        source=release.source,
+        flowctl=__version__,
+        plugins=plugins,
+        plan=job.plan.model_copy(update={"warnings": (), "limitations": ()}),
+        tools=tools,
+        environment={**dict(sorted(passed.items())), **settled},
+        platforms=tuple(
+            PlatformInfo(platform=r.platform, state=r.state, reason=r.reason, materials=r.materials)
+            for r in release.platforms
+        ),
+        artifacts=tuple(artifact for report in release.platforms for artifact in report.artifacts),
+        images=_images(job),
+        sbom="sha256:" + file_digest(release.made / SBOM),
+    )
+
+
+def write_checksums(job: Job) -> None:
+    """`metadata/checksums`, as `sha256sum --check` reads it in the release's folder."""
+    made = job.releasing.made
+    lines = []
+    for folder, _, names in os.walk(made):
+        for name in names:
+            path = Path(folder) / name
+            relative = path.relative_to(made).as_posix()
+            if relative not in (".gitignore", CHECKSUMS):
+                lines.append((relative, file_digest(path)))
+    text = "".join(f"{digest}  {relative}\n" for relative, digest in sorted(lines))
+    (made / CHECKSUMS).write_text(text, encoding="utf-8")
+
+
+def _images(job: Job) -> ImagesInfo | None:
+    return None
+
+
+def write_metadata(job: Job) -> None:
+    """component.yaml as it is in the source (or as one would say what was built), metadata.json, build-info.json."""
+    write_json(job.releasing.made / BUILD_INFO, make_build_info(job).model_dump(mode="json"))
