@@ -32,6 +32,9 @@ class Artifact(Frozen):
     """Bytes; for a tree, the sum over its files."""
     relocatable: bool = True
     """False: only valid in the folder it was built in (a Python environment)."""
+    static: bool = False
+    """True: the program needs no loader and no shared library of the system, so it runs in an empty image. The
+    builder says so in a release (for `flowctl_image`, which reads no files)."""
     format: ArtifactFormat = "native"
     """`script`: a file that begins with `#!` and that an interpreter executes (a Python zipapp), so it has no ELF or
     Mach-O header to check. What it carries for one platform, its builder has checked."""
