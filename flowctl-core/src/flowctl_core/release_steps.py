@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -56,7 +57,12 @@ def build_release(job: Job) -> None:
         return job.engine.plugins.build_multiplatform(job.builder, plan, contexts[plan.platforms[0]])
 
     jobs = job.options.jobs or job.engine.config.build.local.parallel_jobs
-    release.outcomes = build_platforms(job.plan, wanted, build, parallel=jobs)
+    release.outcomes = build_platforms(job.plan, wanted, build, parallel=jobs, stop=_stopper(job))
+
+
+def _stopper(job: Job) -> Callable[[], None]:
+    stop: Callable[[], None] | None = getattr(job.engine.runner, "cancel", None)
+    return stop or (lambda: None)
 
 
 def _contexts(job: Job, wanted: list[Platform]) -> dict[Platform, BuildContext]:
@@ -142,6 +148,11 @@ def _take_file(job: Job, artifact: Artifact, platform: Platform) -> ReleaseArtif
     if not source.resolve().is_relative_to(job.root.resolve()):
         raise ArtifactError(f"the builder names {artifact.path}, which is outside the component's folder")
     facts = check_artifact(source, platform, artifact.kind)
+    if facts.format == "script" and artifact.format != "script":
+        raise ArtifactError(
+            f"{Path(artifact.path).name} begins with #! where a native program was promised",
+            hint="This is a fault of the builder plugin, or of a setting that makes it build something else.",
+        )
     name = Path(artifact.path).name
     path = f"{BINARIES}/{released_name(name, artifact, platform)}"
     target = job.releasing.made / path

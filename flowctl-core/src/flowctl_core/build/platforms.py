@@ -38,9 +38,13 @@ class PlatformProgress:
 
 
 def build_platforms(
-    plan: Plan, platforms: Sequence[Platform], build: BuildOne, *, parallel: int
+    plan: Plan, platforms: Sequence[Platform], build: BuildOne, *, parallel: int, stop: Callable[[], None]
 ) -> list[PlatformOutcome]:
-    """One outcome for each platform, in their order. Raises CancelledError, and nothing else that a builder raises."""
+    """One outcome for each platform, in their order.
+
+    `stop` ends every tool that runs; it is called when this is interrupted, since the others would be waited for.
+    Raises CancelledError, and nothing else that a builder raises.
+    """
 
     def one(platform: Platform) -> PlatformOutcome:
         started = time.monotonic()
@@ -61,6 +65,7 @@ def build_platforms(
         except BaseException:
             for future in pending:
                 future.cancel()
+            stop()
             raise
 
 

@@ -51,17 +51,22 @@ def prune(
     from flowctl_core.errors import UsageError
     from flowctl_core.models.config import Seconds, Size
     from flowctl_core.stamp import sweep_stamps
+    from flowctl_core.store.workspaces import sweep_workspaces
 
     try:
         limit = TypeAdapter(Size).validate_python(max_size) if max_size is not None else None
         age = TypeAdapter(Seconds).validate_python(older_than) if older_than is not None else None
     except ValidationError as error:
         raise UsageError(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
-    result = open_cache(load_configuration()).prune(max_size=limit, older_than_s=age, everything=everything)
+    loaded = load_configuration()
+    result = open_cache(loaded).prune(max_size=limit, older_than_s=age, everything=everything)
     sweep_stamps(everything=everything)
+    swept = sweep_workspaces(loaded.config.build.local.cache_dir, older_than_s=age, everything=everything)
     if result is None:
         raise StoreError("the cache cannot be pruned", hint="Check the permissions of its folder.")
+    result = result.model_copy(update={"workspaces": swept.workspaces, "bytes": result.bytes + swept.bytes})
     if emit(result.model_dump(mode="json")):
         return
     builds, files = counted(result.entries, "build"), counted(result.files, "file")
-    say(f"removed {builds} and {files}, {size_text(result.bytes)} freed")
+    spaces = f" and {counted(result.workspaces, 'release workspace')}" if result.workspaces else ""
+    say(f"removed {builds} and {files}{spaces}, {size_text(result.bytes)} freed")

@@ -70,6 +70,8 @@ def release_components(
     Returns 0, or the exit code of the first that is not whole.
     """
     wanted = flags.wanted()
+    if len({root for _, root in targets}) < len(targets):
+        raise UsageError("the same folder is named twice")
     if len(targets) > 1 and (wanted.dist is not None or flags.push is not None):
         raise UsageError("--dist and --push are for one component at a time")
     codes = []

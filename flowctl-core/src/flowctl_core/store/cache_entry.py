@@ -74,6 +74,8 @@ class PruneReport(Frozen):
     """Files that were removed."""
     bytes: int = 0
     """Bytes that were freed."""
+    workspaces: int = 0
+    """Folders in which releases were built that were removed."""
 
 
 def remember(tools: Iterable[Tool]) -> tuple[CachedTool, ...]:

@@ -60,4 +60,6 @@ def _program(plan: Plan, context: BuildContext, platform: Platform) -> Artifact:
             )
         shutil.copyfile(context.source_root / made.path, target)
         target.chmod(0o755)
+        line = target.read_bytes().splitlines()[0][2:].decode("utf-8", errors="replace").strip()
+        launched = launched.model_copy(update={"format": "script", "interpreter": line})
     return launched.model_copy(update={"platform": platform})
