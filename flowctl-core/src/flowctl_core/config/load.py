@@ -23,6 +23,9 @@ ENVIRONMENT = {
     "FLOWCTL_TIMEOUT": "build.local.timeout",
     "FLOWCTL_PLATFORMS": "build.remote.platforms",
     "FLOWCTL_SIGN_ARTIFACTS": "build.remote.sign_artifacts",
+    "FLOWCTL_SCAN_DATABASE": "build.scan.database",
+    "FLOWCTL_SCAN_API": "build.scan.api",
+    "FLOWCTL_SCAN_FAIL_ON": "build.scan.fail_on",
 }
 """Environment variables and the key that each one sets."""
 

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from flowctl_core.models.component_document import ComponentDocument
     from flowctl_core.models.metadata import MetadataSpec
     from flowctl_core.models.pipeline import PipelineSpec
+    from flowctl_core.models.sbom import SbomInput, SbomTool
+    from flowctl_core.models.scan import ScanFinding, ScanIgnore, ScanReport
 
 __all__ = [
     "PRUNED",
@@ -100,6 +102,11 @@ __all__ = [
     "Progress",
     "ReleaseResult",
     "Runner",
+    "SbomInput",
+    "SbomTool",
+    "ScanFinding",
+    "ScanIgnore",
+    "ScanReport",
     "Silent",
     "SourceTree",
     "Subject",
@@ -114,6 +121,11 @@ _ON_FIRST_USE = {
     "ComponentDocument": "component_document",
     "MetadataSpec": "metadata",
     "PipelineSpec": "pipeline",
+    "SbomInput": "sbom",
+    "SbomTool": "sbom",
+    "ScanFinding": "scan",
+    "ScanIgnore": "scan",
+    "ScanReport": "scan",
 }
 
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, JsonValue
 
 from flowctl_core.models.base import Frozen
 from flowctl_core.models.platform import Platform
+
+if TYPE_CHECKING:
+    from flowctl_core.models.scan import ScanIgnore
 
 ComponentType = Literal["source", "processor", "sink"]
 
@@ -137,6 +140,14 @@ class ComponentSpec(Frozen):
             *(entry.native for entry in self.languages),
         ]
         return next((native for native in candidates if native and (native.command or native.commands)), None)
+
+    @property
+    def scan_ignores(self) -> tuple[ScanIgnore, ...]:
+        """Known vulnerabilities that do not matter here (`spec.build.scan.ignore`), in the order of the file."""
+        from flowctl_core.models.scan import ScanIgnore
+
+        listed = _mapping(_mapping(self._spec.get("build")).get("scan")).get("ignore")
+        return tuple(ScanIgnore.model_validate(entry) for entry in listed) if isinstance(listed, list) else ()
 
     def build_extra(self, key: str) -> JsonValue:
         """An unknown field of `spec.build`, else of the primary language's `build`; None without one."""

@@ -12,9 +12,11 @@ from pydantic import Field, JsonValue, Tag
 from flowctl_core.models.document import (
     Assignment,
     CommandLine,
+    Day,
     Document,
     Name,
     Port,
+    Reason,
     Text,
     Texts,
     Variables,
@@ -85,6 +87,20 @@ class ContainerBuildSection(Document):
     target: Text | None = Field(None, description="Stage of the Dockerfile.")
 
 
+class IgnoredVulnerability(Document):
+    """A known vulnerability that does not matter here."""
+
+    id: Text = Field(description="Id of the advisory, or an alias.", examples=["GO-2024-2687", "CVE-2023-45288"])
+    reason: Reason = Field(description="Why it does not matter.")
+    until: Day | None = Field(None, description="Last day on which it is ignored.", examples=["2027-03-31"])
+
+
+class ScanSection(Document):
+    """The scan for known vulnerabilities."""
+
+    ignore: tuple[IgnoredVulnerability, ...] = Field((), description="Known vulnerabilities that do not matter here.")
+
+
 class BuildSection(Document):
     """How to build; all optional, since a language's builder knows how."""
 
@@ -97,6 +113,12 @@ class BuildSection(Document):
     native: NativeBuildSection | None = Field(None, description="How to build a program for the host.")
     container: ContainerBuildSection | None = Field(None, description="How to build an image.")
     dependencies: Dependencies | None = Field(None, description="What must be installed to build.")
+
+
+class ComponentBuildSection(BuildSection):
+    """How to build and what to look at, whatever the language; all optional."""
+
+    scan: ScanSection | None = Field(None, description="The scan for known vulnerabilities.")
 
 
 class NativeBuildVariant(Document):
@@ -338,7 +360,7 @@ class ComponentBody(Document):
     type: Literal["source", "processor", "sink", "consumer"] | None = Field(None, description="Place in a pipeline.")
     execution: Execution | None = Field(None, description="How it can run.")
     languages: Languages | None = Field(None, description="Languages, the primary one first.")
-    build: BuildSection | None = Field(None, description="How to build, over the language's own way.")
+    build: ComponentBuildSection | None = Field(None, description="How to build, over the language's own way.")
     interface: Interface | None = Field(None, description="What it takes, gives and can be told.")
     config: ConfigProperties | None = Field(None, description="Older spelling of interface.config.")
     resources: Resources | None = Field(None, description="What it needs and may use.")

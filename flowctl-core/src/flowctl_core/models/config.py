@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from flowctl_core.models.plan import LanguageSettings
 from flowctl_core.models.platform import Platform
+from flowctl_core.models.severity import Threshold
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZES = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -88,11 +89,24 @@ class RemoteBuildConfig(_Section):
     sign_artifacts: bool = Field(True, description="Sign what is published; false is told to every reader.")
 
 
+class ScanConfig(_Section):
+    """The scan for known vulnerabilities."""
+
+    database: Folder | None = Field(
+        None, description="Directory of advisories in OSV's format; used instead of the network."
+    )
+    api: str = Field("https://api.osv.dev", pattern=r"^https?://", description="Base URL of OSV's API.")
+    fail_on: Threshold | None = Field(
+        None, description="Least severity that makes a release fail: critical, high, medium or low; null: none does."
+    )
+
+
 class BuildConfig(_Section):
     """How components are built."""
 
     local: LocalBuildConfig = Field(default_factory=LocalBuildConfig)
     remote: RemoteBuildConfig = Field(default_factory=RemoteBuildConfig)
+    scan: ScanConfig = ScanConfig()
 
 
 class Config(_Section):

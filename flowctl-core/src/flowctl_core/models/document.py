@@ -7,6 +7,7 @@ that does not change imports none of them.
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -110,6 +111,23 @@ def either(what: str) -> Discriminator:
     return Discriminator(_shape, custom_error_type="shape", custom_error_message=f"must be {what}")
 
 
+def _check_day(value: Any) -> Any:
+    """A date is text here (YAML 1.2); pydantic alone would also take a number, for seconds since 1970."""
+    text = getattr(value, "text", None) or str(value)
+    try:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"'{text[:80]}' is not a date; write one such as 2027-03-31") from None
+
+
+def _check_reason(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
 _LOOSE = WithJsonSchema({"type": ["string", "number"]})
 
 Text = Annotated[str, BeforeValidator(_scalar_text), _LOOSE]
@@ -134,6 +152,19 @@ Assignment = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*="}),
 ]
 """`NAME=value`."""
+Day = Annotated[
+    date,
+    BeforeValidator(_check_day),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
+]
+"""A date, `2027-03-31`."""
+Reason = Annotated[
+    str,
+    BeforeValidator(_scalar_text),
+    AfterValidator(_check_reason),
+    WithJsonSchema({"type": ["string", "number"], "minLength": 1}),
+]
+"""Text for people that must say something."""
 Port = Annotated[int, Field(ge=1, le=65535)]
 """A TCP or UDP port."""
 
