@@ -15,6 +15,7 @@ from flowctl_core.models import (
     BuildResult,
     CacheKey,
     CacheOutcome,
+    Command,
     ComponentSpec,
     DependencyReport,
     DetectionReport,
@@ -32,6 +33,7 @@ from flowctl_core.models import (
 from flowctl_core.models.config import Config
 
 if TYPE_CHECKING:
+    from flowctl_core.head_start import HeadStart
     from flowctl_core.models.build_info import BuildInfo
     from flowctl_core.models.release import PlatformReport, SourceIdentity
     from flowctl_core.plugins.call import HookCaller
@@ -138,6 +140,12 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     key: CacheKey = field(init=False)
     previous: BuildRecord | None = None
+    ahead: HeadStart | None = None
+    """The toolchain's command, if it runs already."""
+    commands: tuple[Command, ...] = ()
+    """What the build hook ran."""
+    staging: Path | None = None
+    """Where the build hook put what it made; gone by the end."""
     result: BuildResult | None = None
     cache: CacheOutcome = "miss"
     artifacts: tuple[Artifact, ...] = ()

@@ -3,8 +3,9 @@
 The stamp (written by `flowctl_core.stamp` after a build, kept in the user's cache so that `clean` does not take it)
 lists everything the last answer depended on: stat values of each input file and folder, of outputs, configuration,
 tools and plugins, and the environment. If all of it is as it was, the build is up to date and the recorded report is
-the answer; if only the outputs are gone and the build cache has them, they are restored (`quick_restore`). Anything
-else, any doubt and any error falls through to the full command line. A test holds the two to the same answers.
+the answer; if only the outputs are gone and the build cache has them, they are restored (`quick_restore`); if only
+source files changed, the toolchain starts before the full command line does (`head_start`). Anything else, any doubt
+and any error falls through to the full command line. A test holds the ways to the same answers.
 
 A file written in the very moment it was digested could change again without its stat showing it (git calls this racy):
 such an input is stored with a size that no file has, so the stamp does not match until the next digest.
@@ -16,7 +17,7 @@ import os
 import sys
 from time import perf_counter
 
-VERSION = 2
+VERSION = 3
 _IRRELEVANT = ("_", "OLDPWD", "PWD", "SHLVL", "PYDANTIC_DISABLE_PLUGINS")
 _FORMS = {(): "table", ("-o", "json"): "json", ("--output", "json"): "json", ("--output=json",): "json"}
 
@@ -94,8 +95,12 @@ def _from_stamp(form: str, started: float) -> str | None:
         or stamp["python"] != [sys.version, sys.prefix]
         or stamp["environment"] != environment_digest()
         or other_names(here, stamp["ours"]) != stamp["names"]
-        or any(fingerprint(path) != state for path, state in stamp["inputs"])
     ):
+        return None
+    if any(fingerprint(path) != state for path, state in stamp["inputs"]):
+        from flowctl_core.head_start import begin
+
+        begin(stamp, here)
         return None
     report = stamp["report"]
     if any(fingerprint(path) != state for path, state in stamp["outputs"]):

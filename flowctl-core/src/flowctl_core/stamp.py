@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from flowctl_core.errors import FlowctlError
 from flowctl_core.job import Job
 from flowctl_core.models import BuildReport
 from flowctl_core.plugins.watched import watched_paths
+from flowctl_core.runners.local import LocalRunner
+from flowctl_core.steps import COMPONENT_FILE
 from flowctl_core.store.files import STATE_DIR, atomic_write
 from flowctl_core.store.outputs import BIN
 from flowctl_core.store.record import FETCHED, FILE, MANIFEST, read_record
@@ -72,6 +74,7 @@ def _document(job: Job, report: BuildReport, root: str) -> dict[str, Any]:
             mode="json", exclude={"explanation"}
         ),
         "restore": _restorable(job),
+        "early": _early(job, root, inputs, job.engine.environ),
     }
 
 
@@ -133,6 +136,46 @@ def _restorable(job: Job) -> dict[str, Any] | None:
         "files": [[name, (state / name).read_text(encoding="utf-8")] for name in kept],
         "link": job.plan.component if (job.root / job.plan.component).is_symlink() else None,
     }
+
+
+def _early(job: Job, root: str, inputs: Mapping[str, list[int] | None], caller: Mapping[str, str]) -> object:
+    """What `head_start` needs; None where the build is more than one command that may begin early.
+
+    Variables that the tool has from the caller are kept by name only, since they may be secrets.
+    """
+    if job.engine.plugins.manager.wrappers or not isinstance(job.engine.runner, LocalRunner):
+        return None
+    if not job.commands:  # nothing was built: the last command is still the likeliest
+        recorded = _recorded_early(root)
+        return None if recorded is None else {**recorded, "firm": _firm(job, inputs)}
+    command = job.commands[0]
+    if len(job.commands) > 1 or not command.early or command.network:
+        return None
+    inherited = sorted(name for name, value in command.environment.items() if caller.get(name) == value)
+    return {
+        "argv": command.argv,
+        "cwd": str(command.cwd),
+        "staging": str(job.staging),
+        "inherited": inherited,
+        "set": {name: value for name, value in command.environment.items() if name not in inherited},
+        "firm": _firm(job, inputs),
+    }
+
+
+def _recorded_early(root: str) -> dict[str, Any] | None:
+    try:
+        stamp = json.loads(Path(str(noop.stamp_path(root))).read_bytes())
+        early = stamp["early"] if stamp["version"] == noop.VERSION else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return early if isinstance(early, dict) else None
+
+
+def _firm(job: Job, inputs: Mapping[str, list[int] | None]) -> list[tuple[str, list[int] | None]]:
+    """What must be as it was for the last command to be likely: all but plain source files and their folders."""
+    loose = {path for path, _ in job.inputs.stamp_entries()}
+    loose.difference_update(str(job.root / path) for path in (COMPONENT_FILE, *job.plan.inputs.fetch))
+    return [(path, state) for path, state in sorted(inputs.items()) if path not in loose]
 
 
 def _others(job: Job) -> set[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.build import explain, key
 from flowctl_core.build.fetch import fetch_digest
+from flowctl_core.build_runner import BuildRunner
 from flowctl_core.detect.resolve import Answer, resolve
 from flowctl_core.errors import DependenciesMissingError, SourceError, StoreError, ToolchainError
 from flowctl_core.job import Job
@@ -22,6 +23,7 @@ from flowctl_core.store import files, outputs, record, restored, source_digest
 from flowctl_core.toolchains.find import find_tools
 
 if TYPE_CHECKING:
+    from flowctl_core.head_start import HeadStart
     from flowctl_core.store.cache import BuildCache
     from flowctl_core.store.cache_entry import CacheEntry
 
@@ -248,18 +250,36 @@ def _fetch_now(job: Job) -> None:
 
 def build(job: Job) -> None:
     """Run the toolchain; when a dependency has vanished since it was fetched, fetch and build once more."""
-    staging = outputs.new_staging(job.state)
-    context = make_context(job, staging)
+    ahead = _usable_head_start(job)
+    if ahead is not None:
+        job.staging = Path(ahead.staging)
+        outputs.sweep_staging(job.state, keep=job.staging)
+    else:
+        job.staging = outputs.new_staging(job.state)
+    runner = BuildRunner(job.engine.runner, ahead)
+    context = make_context(job, job.staging).model_copy(update={"runner": runner})
     try:
         job.result = job.engine.plugins.build(job.builder, job.plan, context)
     except DependenciesMissingError:
         _fetch_now(job)
         job.result = job.engine.plugins.build(job.builder, job.plan, context)
+    job.commands = tuple(runner.commands)
     outputs.require_inside(job.root, (artifact.path for artifact in job.result.artifacts), job.builder)
     job.warnings.extend(job.result.warnings)
     measured = [_measured(job.root, artifact) for artifact in job.result.artifacts]
-    job.artifacts = outputs.place(job.root, staging, measured)
+    job.artifacts = outputs.place(job.root, job.staging, measured)
     job.cache = "miss"
+
+
+def _usable_head_start(job: Job) -> HeadStart | None:
+    """The command that runs already, if it saw the very inputs that were digested; any other is ended."""
+    ahead = job.ahead
+    paths = (path for path, _ in job.inputs.stamp_entries() if path.rstrip("/") != str(job.root))
+    if ahead is None or ahead.fits(paths):
+        return ahead
+    _log.debug("%s: the head start does not count, the source is no longer what it was", job.root)
+    ahead.drop()
+    return None
 
 
 def _measured(root: Path, artifact: Artifact) -> Artifact:

@@ -117,7 +117,8 @@ def run_build(job: Job) -> BuildReport:
 
 
 def _locked(job: Job) -> AbstractContextManager[None]:
-    return component_lock(job.root, timeout_s=job.options.lock_timeout_s, on_wait=_tell_waiting(job))
+    held = job.ahead.give_lock() if job.ahead is not None else None
+    return component_lock(job.root, timeout_s=job.options.lock_timeout_s, on_wait=_tell_waiting(job), held=held)
 
 
 def _tell_waiting(job: Job) -> Callable[[int | None], None]:

@@ -107,6 +107,7 @@ def run_go(
     arguments: list[str],
     *,
     network: bool = False,
+    early: bool = False,
     environment: dict[str, str] | None = None,
     on_line: OnLine | None = None,
 ) -> CompletedCommand:
@@ -116,6 +117,7 @@ def run_go(
         cwd=plan.root,
         environment={**go_environment(plan, context, network=network), **(environment or {})},
         network=network,
+        early=early,
         on_line=on_line,
     )
 

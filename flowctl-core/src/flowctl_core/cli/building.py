@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowctl_core import head_start
 from flowctl_core.cli.console import emit, machine_readable, say, say_aside, warn
 from flowctl_core.cli.failure import failure_document, show_failure
 from flowctl_core.cli.global_options import GLOBAL
@@ -43,7 +44,7 @@ def _build_one(engine: Engine, options: Options, target: Target, *, verbose: boo
     shown, root = target
     label = root.name
     with make_board([label], verbose=verbose) as board:
-        job = Job(root, engine, options, board.row(label))
+        job = Job(root, engine, options, board.row(label), ahead=head_start.take())
         try:
             report = run_build(job)
         except KeyboardInterrupt:
@@ -53,6 +54,9 @@ def _build_one(engine: Engine, options: Options, target: Target, *, verbose: boo
             for line in job.explanation:
                 say_aside(f"rebuilt because: {line}")
             raise
+        finally:
+            if job.ahead is not None:
+                job.ahead.drop()
     _show_warnings(report, "")
     if not emit(report.model_dump(mode="json", exclude={"explanation"} if not options.explain else None)):
         for line in report.explanation:

@@ -65,12 +65,13 @@ class BuildContext(Frozen):
         cwd: str = ".",
         environment: Mapping[str, str] | None = None,
         network: bool = False,
+        early: bool = False,
         on_line: OnLine | None = None,
     ) -> CompletedCommand:
         """Run a command in a folder of the source tree and return its result, whatever its exit code.
 
-        `environment` is added to the context's. `network` is only true in fetch. Each line of output goes
-        to progress as it comes and, where given, to `on_line`.
+        `environment` is added to the context's. `network` is only true in fetch; `early`: see
+        Command. Each line of output goes to progress as it comes and, where given, to `on_line`.
         """
         command = Command(
             argv=tuple(argv),
@@ -78,5 +79,6 @@ class BuildContext(Frozen):
             environment={**self.environment, **(environment or {})},
             timeout_s=self.timeout_s,
             network=network,
+            early=early,
         )
         return self.runner.run(command, on_line=on_line or self.progress.line)

@@ -22,6 +22,10 @@ class Command(Frozen):
     timeout_s: float | None = None
     network: bool = False
     """True only in fetch; a sandboxed runner gives no network otherwise."""
+    early: bool = False
+    """True: the whole build is this command, it reads nothing but the plan's inputs, and it writes only into the
+    output folder and caches that the toolchain itself keeps sound. The next build may then start it while flowctl
+    still looks at the source; if the plan or an input turns out different, it is ended and started anew."""
 
 
 class CompletedCommand(Frozen):

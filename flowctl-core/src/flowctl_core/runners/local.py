@@ -17,6 +17,7 @@ from flowctl_core.errors import CancelledError, ToolchainError, ToolTimeoutError
 from flowctl_core.models.process import Command, CompletedCommand, OnLine
 from flowctl_core.runners import process_tree, watcher
 from flowctl_core.runners.capture import Capture
+from flowctl_core.runners.early import EarlyCommand
 from flowctl_core.runners.start_failure import cannot_start
 
 GRACE_S = 2.0
@@ -43,10 +44,15 @@ class LocalRunner:
         self._active: set[_Running] = set()
         self._cancelled = False
 
-    def run(self, command: Command, *, on_line: OnLine | None = None) -> CompletedCommand:
-        """See `flowctl_core.models.process.Runner`; `on_line` is called in the calling thread."""
+    def run(
+        self, command: Command, *, on_line: OnLine | None = None, early: EarlyCommand | None = None
+    ) -> CompletedCommand:
+        """See `flowctl_core.models.process.Runner`; `on_line` is called in the calling thread.
+
+        `early` is this same command, if it runs already: it is taken over.
+        """
         _log.debug("runs %s in %s", shlex.join(command.argv), command.cwd)
-        running = _Running(command, on_line)
+        running = _Running(command, on_line, early)
         try:
             with self._lock:
                 self._active.add(running)
@@ -71,7 +77,7 @@ class LocalRunner:
 class _Running:
     """One command while it runs."""
 
-    def __init__(self, command: Command, on_line: OnLine | None) -> None:
+    def __init__(self, command: Command, on_line: OnLine | None, early: EarlyCommand | None) -> None:
         self._command = command
         self._started = time.monotonic()
         self._captures = (Capture(on_line), Capture(on_line))
@@ -79,6 +85,8 @@ class _Running:
         self._marker = f"{os.getpid()}-{next(_numbers)}-{time.time_ns():x}"
         self._marker_value = f"{outer}/{self._marker}" if outer else self._marker
         self._process: subprocess.Popen[bytes] | None = None
+        if early is not None:
+            self._process, self._marker, self._started = early.process, early.marker, early.began
         self._selector = selectors.DefaultSelector()
         self._open = 0
         self._exit_fd: int | None = None
@@ -94,6 +102,8 @@ class _Running:
     def finish(self) -> CompletedCommand:
         """Start the command and stay until it has ended."""
         if self._cancelled:
+            if self._process is not None:
+                self._end()
             raise self._cancellation()
         try:
             self._start()
@@ -131,21 +141,8 @@ class _Running:
         command = self._command
         if not command.argv:
             raise ToolchainError("a command without a program", hint="Report this to the author of the builder.")
-        watcher.watch_command(0, self._marker)
-        try:
-            self._process = subprocess.Popen(
-                command.argv,
-                cwd=command.cwd,
-                env={**command.environment, process_tree.MARKER_VARIABLE: self._marker_value},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            raise cannot_start(command, error) from error
-        watcher.watch_command(self._process.pid, self._marker)
+        if self._process is None:
+            self._process = self._started_process()
         for stream, capture in zip((self._process.stdout, self._process.stderr), self._captures, strict=True):
             assert stream is not None  # noqa: S101 - for mypy: both are pipes
             os.set_blocking(stream.fileno(), False)
@@ -158,6 +155,25 @@ class _Running:
                 self._selector.register(self._exit_fd, selectors.EVENT_READ)
             except OSError:  # an old kernel or a sandbox without it: ask from time to time
                 self._exit_fd = None
+
+    def _started_process(self) -> subprocess.Popen[bytes]:
+        command = self._command
+        watcher.watch_command(0, self._marker)
+        try:
+            process = subprocess.Popen(
+                command.argv,
+                cwd=command.cwd,
+                env={**command.environment, process_tree.MARKER_VARIABLE: self._marker_value},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise cannot_start(command, error) from error
+        watcher.watch_command(process.pid, self._marker)
+        return process
 
     def _wait(self) -> None:
         """Read output until the command has ended and its pipes are closed, or what it left behind is ended."""

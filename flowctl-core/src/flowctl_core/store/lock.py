@@ -19,17 +19,27 @@ _LONGEST_WAIT_S = 0.25
 
 @contextmanager
 def component_lock(
-    source_root: Path, *, timeout_s: float = 600.0, on_wait: Callable[[int | None], None] | None = None
+    source_root: Path,
+    *,
+    timeout_s: float = 600.0,
+    on_wait: Callable[[int | None], None] | None = None,
+    held: int | None = None,
 ) -> Iterator[None]:
     """Hold `<source_root>/.flowctl/lock` while the body runs.
 
     Waits up to `timeout_s` seconds for another process; `on_wait` is called once with that process's id (None
-    when unknown) when there is something to wait for. The kernel releases the lock when its holder ends,
+    when unknown) when there is something to wait for. `held` is a descriptor by which this process holds the lock
+    already; it is closed in the end. The kernel releases the lock when its holder ends,
     however it ends. Raises LockedError after the timeout, StoreError when the folder cannot be written.
     """
     path = make_state_dir(source_root) / LOCK_FILE
     with file_lock(
-        path, what=str(source_root), timeout_s=timeout_s, on_wait=on_wait, remake=lambda: make_state_dir(source_root)
+        path,
+        what=str(source_root),
+        timeout_s=timeout_s,
+        on_wait=on_wait,
+        remake=lambda: make_state_dir(source_root),
+        held=held,
     ):
         yield
 
@@ -43,17 +53,18 @@ def file_lock(
     on_wait: Callable[[int | None], None] | None = None,
     shared: bool = False,
     remake: Callable[[], object] | None = None,
+    held: int | None = None,
 ) -> Iterator[None]:
     """Hold a lock file; `what` names the locked thing in the error.
 
     `shared` lets in others that are shared as well, and leaves the holder's id in the file alone. `remake` makes the
-    folder of the lock file again when somebody removes it.
+    folder of the lock file again when somebody removes it. `held`: see component_lock.
     """
     began = time.monotonic()
     with system_refusals(path, "locked"):
         while True:
             try:
-                fd = _open(path)
+                fd, held = _open(path) if held is None else held, None
             except FileNotFoundError:
                 if remake is None:
                     raise

@@ -22,10 +22,16 @@ def new_staging(state: Path) -> Path:
 
     The caller holds the component's lock, so no other build can be using an older one.
     """
-    for left in state.glob("staging-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    sweep_staging(state)
     with system_refusals(state):
         return Path(tempfile.mkdtemp(prefix="staging-", dir=state))
+
+
+def sweep_staging(state: Path, keep: Path | None = None) -> None:
+    """Remove what interrupted builds left, but not the folder `keep`. The caller holds the component's lock."""
+    for left in state.glob("staging-*"):
+        if left != keep:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def require_inside(root: Path, paths: Iterable[str], builder: str) -> None:
