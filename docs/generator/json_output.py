@@ -19,6 +19,7 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl component build A B": ("", d.BuiltComponent),
     "flowctl component test": ("", d.TestDocument),
     "flowctl component detect": ("", d.DetectDocument),
+    "flowctl component scan": ("`flowctl component sbom` prints CycloneDX JSON.", d.ScanDocument),
     "flowctl component clean": ("", CleanReport),
     "flowctl component init": ("", d.InitDocument),
     "flowctl component validate": ("Exit code 10 when `valid` is false.", d.ValidateDocument),

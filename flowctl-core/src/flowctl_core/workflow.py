@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.errors import FlowctlError, PluginError
 from flowctl_core.job import Engine, Job, Options, Release, ReleaseOptions
-from flowctl_core.models import BuildReport, CleanReport, DetectionReport, Plan, Platform, TestReport
+from flowctl_core.models import BuildReport, CleanReport, DependencyReport, DetectionReport, Plan, Platform, TestReport
 from flowctl_core.steps import (
     build,
     compute_key,
@@ -202,6 +202,21 @@ def run_tests(job: Job) -> TestReport | None:
 
     _build(job, then=test)
     return reports[0]
+
+
+def run_dependencies(job: Job) -> DependencyReport | None:
+    """Fetch, then ask the builder what was resolved; None when it cannot tell."""
+    from flowctl_core.dependency_steps import resolve_dependencies
+
+    for step in DECIDE:
+        step(job)
+    with _locked(job):
+        for step in (digest_inputs, find_toolchain, compute_key):
+            step(job)
+        if job.missing_tools is not None:
+            raise job.missing_tools
+        fetch(job)
+        return resolve_dependencies(job)
 
 
 def run_clean(job: Job) -> CleanReport:

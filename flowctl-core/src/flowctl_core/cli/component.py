@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flowctl_core.cli.console import counted, emit, say, say_aside
-from flowctl_core.cli.options import Language, Main, Output, PathArgument, Verbose
+from flowctl_core.cli.options import FailOn, Language, Main, Output, PathArgument, Verbose
 
 app = typer.Typer(no_args_is_help=True, help="Build, test and describe components.")
 
@@ -159,6 +159,60 @@ def test(
     code = test_component(engine, options, absolute(path), verbose=verbose)
     if code:
         raise typer.Exit(code)
+
+
+@app.command()
+def scan(
+    path: PathArgument = Path(),
+    language: Language = None,
+    main: Main = None,
+    database: Annotated[
+        Path | None,
+        typer.Option(
+            "--database",
+            help="Directory of advisories in OSV's format, used instead of the network.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option("--fail-on", help="Fail when something of this severity or worse is found.")
+    ] = None,
+    offline: Offline = False,
+    timeout: Timeout = None,
+    verbose: Verbose = False,
+    output: Output = None,
+) -> None:
+    """Look up known vulnerabilities of what the component depends on."""
+    from flowctl_core.cli.scanning import scan_component
+    from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.job import Options
+
+    named = {"build.scan.database": database and absolute(database), "build.scan.fail_on": fail_on and fail_on.value}
+    engine = make_engine(cache=False, flags={**named, "build.local.timeout": timeout})
+    options = Options(language=language, entry_point=main, offline=offline)
+    code = scan_component(engine, options, absolute(path), verbose=verbose)
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def sbom(
+    path: PathArgument = Path(),
+    language: Language = None,
+    main: Main = None,
+    offline: Offline = False,
+    timeout: Timeout = None,
+    verbose: Verbose = False,
+    output: Output = None,
+) -> None:
+    """Print what the component depends on, as CycloneDX JSON."""
+    from flowctl_core.cli.scanning import print_sbom
+    from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.job import Options
+
+    engine = make_engine(cache=False, flags={"build.local.timeout": timeout})
+    options = Options(language=language, entry_point=main, offline=offline)
+    print_sbom(engine, options, absolute(path), verbose=verbose)
 
 
 @app.command()

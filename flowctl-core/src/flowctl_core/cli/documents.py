@@ -15,6 +15,7 @@ from pydantic import computed_field
 from flowctl_core.errors import FlowctlError
 from flowctl_core.models import BuildReport, DetectionReport, Evidence, TestReport
 from flowctl_core.models.base import Frozen
+from flowctl_core.models.scan import ScanReport
 from flowctl_core.specfile.finding import Finding
 
 
@@ -159,6 +160,19 @@ class TestDocument(Frozen):
     """What the test tool reported; null when the builder knows no tests."""
     interface: tuple[str, ...]
     """What is wrong with the interface."""
+    error: Failure | None
+    """Why the command fails; null when all is well."""
+
+
+class ScanDocument(ScanReport):
+    """Known vulnerabilities of what a component is made of; security-scan.json has the same fields from `status` on."""
+
+    component: str
+    """Name of the component."""
+    version: str
+    """Its version; `0.0.0` where nothing declares one."""
+    language: str
+    """Language it is written in."""
     error: Failure | None
     """Why the command fails; null when all is well."""
 

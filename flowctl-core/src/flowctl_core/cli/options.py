@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flowctl_core.cli.global_options import GLOBAL, OutputFormat
+
+
+class FailOn(enum.StrEnum):
+    """The least severity of a known vulnerability that makes a command fail."""
+
+    critical = "critical"
+    high = "high"
+    medium = "medium"
+    low = "low"
 
 
 def _remember_output(value: OutputFormat | None) -> OutputFormat:

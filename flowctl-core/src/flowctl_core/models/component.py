@@ -82,6 +82,11 @@ class ComponentSpec(Frozen):
         return _text(self._metadata.get("description"))
 
     @property
+    def license(self) -> str | None:
+        """SPDX expression."""
+        return _text(self._metadata.get("license"))
+
+    @property
     def type(self) -> ComponentType | None:
         """Place in a pipeline; the synonym `consumer` reads as `sink`."""
         match self._spec.get("type"):
