@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 
 from flowctl_core.errors import StoreError
@@ -60,6 +60,21 @@ class Blobs:
                 os.close(file)
                 with suppress(FileNotFoundError):
                     temporary.unlink()
+
+    def is_sound(self, digest: str, size: int) -> bool:
+        """True when the blob is there, whole and unchanged; a damaged one is removed."""
+        path = self.path(digest)
+        try:
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size == size and file_digest(file, "sha256").hexdigest() == path.name:
+                    os.utime(path)  # a sweep goes by it
+                    return True
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise StoreError.of(error, path) from error
+        return False
 
     def put(self, data: bytes) -> str:
         """Write a small blob and return its digest. Raises StoreError."""

@@ -109,13 +109,19 @@ def _run_config(image: ImageInput, base: Json) -> Json:
         # The base's own command belongs to the base's own entry point.
         "Cmd": list(image.arguments),
         "WorkingDir": image.working_dir or base.get("WorkingDir") or "",
-        "Labels": {**_mapping(base.get("Labels")), **image.labels},
+        "Labels": {**_inherited_labels(base), **image.labels},
         "ExposedPorts": _set(base.get("ExposedPorts"), image.exposed_ports),
         "Volumes": _set(base.get("Volumes"), image.volumes),
         "StopSignal": base.get("StopSignal"),
         "Healthcheck": _healthcheck(image),
     }
     return {key: value for key, value in given.items() if value}
+
+
+def _inherited_labels(base: Json) -> Json:
+    """Without the standard ones, which describe the base and not this image."""
+    labels = _mapping(base.get("Labels"))
+    return {key: value for key, value in labels.items() if not key.startswith(_ANNOTATION_PREFIX)}
 
 
 def _environment(base: Json, over: Mapping[str, str]) -> dict[str, str]:
