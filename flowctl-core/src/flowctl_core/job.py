@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowctl_core.errors import InternalError, ToolchainError
 from flowctl_core.models import (
@@ -35,7 +35,9 @@ from flowctl_core.models.config import Config
 if TYPE_CHECKING:
     from flowctl_core.head_start import HeadStart
     from flowctl_core.models.build_info import BuildInfo
+    from flowctl_core.models.image import LayoutReport
     from flowctl_core.models.release import PlatformReport, SourceIdentity
+    from flowctl_core.models.scan import ScanReport
     from flowctl_core.plugins.call import HookCaller
     from flowctl_core.specfile.load import LoadedSpec
     from flowctl_core.store.cache import BuildCache
@@ -107,8 +109,8 @@ class Release:
     made: Path = field(init=False)
     """Where it is put together: beside the target."""
     dependencies: DependencyReport | None = None
-    layout: Any = None
-    scan: Any = None
+    layout: LayoutReport | None = None
+    scan: ScanReport | None = None
 
     def discard(self) -> None:
         """Remove what an interrupted release has put together; what was there before stays."""

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
+from flowctl_core import dependency_steps
 from flowctl_core.job import Job
-from flowctl_core.release_record import SBOM
+from flowctl_core.models import Artifact
+from flowctl_core.release_record import SBOM, SCAN, write_json
 
 
 def list_dependencies(job: Job) -> None:
-    """What was really resolved."""
-    from flowctl_core.steps import make_context
-
-    job.releasing.dependencies = job.engine.plugins.dependencies(job.builder, job.plan, make_context(job, job.state))
+    """What was really resolved; None when the builder cannot tell."""
+    job.progress.step("listing dependencies")
+    job.releasing.dependencies = dependency_steps.resolve_dependencies(job)
 
 
 def write_sbom(job: Job) -> None:
-    """`metadata/sbom.cdx.json`."""
-    (job.releasing.made / SBOM).write_text("{}", encoding="utf-8")
+    """`metadata/sbom.cdx.json`, about the files of the release."""
+    from flowctl_core.scan.sbom import make_sbom
+
+    release = job.releasing
+    made = [artifact for report in release.platforms for artifact in report.artifacts]
+    artifacts = [
+        Artifact(path=one.path, kind=one.kind, platform=one.platform, digest=one.digest, size=one.size) for one in made
+    ]
+    materials = [material for report in release.platforms for material in report.materials]
+    content = dependency_steps.sbom_input(
+        job, release.dependencies, epoch=release.source.epoch, artifacts=artifacts, materials=materials
+    )
+    (release.made / SBOM).write_text(make_sbom(content), encoding="utf-8")
 
 
 def scan_dependencies(job: Job) -> None:
-    """`metadata/security-scan.json`."""
+    """`metadata/security-scan.json`: findings, or why nothing was scanned."""
+    release = job.releasing
+    release.scan = dependency_steps.scan_dependencies(job, release.dependencies)
+    write_json(release.made / SCAN, release.scan.model_dump(mode="json"))

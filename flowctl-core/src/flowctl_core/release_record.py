@@ -6,10 +6,14 @@ import json
 import os
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from flowctl_core import __version__
 from flowctl_core.build.key import digest_text
 from flowctl_core.job import Job
 from flowctl_core.models.build_info import (
+    BaseImageInfo,
+    ImageInfo,
     BuildInfo,
     ImagesInfo,
     PlatformInfo,
@@ -17,11 +21,13 @@ from flowctl_core.models.build_info import (
     ToolInfo,
 )
 from flowctl_core.release_steps import METADATA, file_digest
+from flowctl_core.steps import COMPONENT_FILE
 
 BUILD_INFO = f"{METADATA}/build-info.json"
 SBOM = f"{METADATA}/sbom.cdx.json"
 SCAN = f"{METADATA}/security-scan.json"
 CHECKSUMS = f"{METADATA}/checksums"
+OWN_METADATA = "metadata.json"
 _SETTLED = ("SOURCE_DATE_EPOCH", "TZ", "LC_ALL")
 
 
@@ -72,6 +78,71 @@ def make_build_info(job: Job) -> BuildInfo:
     )
 
 
+def _images(job: Job) -> ImagesInfo | None:
+    layout = job.releasing.layout
+    if layout is None:
+        return None
+    compressor = layout.compressor
+    bases = {
+        (image.base_name, image.base_digest): BaseImageInfo(reference=image.base_name, digest=image.base_digest)
+        for image in layout.images
+        if image.base_name and image.base_digest
+    }
+    return ImagesInfo(
+        index=layout.index_digest,
+        compressor=f"{compressor.name} {compressor.version}, level {compressor.level}, {compressor.block_size} bytes",
+        bases=tuple(bases.values()),
+        images=tuple(
+            ImageInfo(
+                platform=image.platform,
+                digest=image.digest,
+                config=image.config_digest,
+                layers=tuple(layer.digest for layer in image.layers),
+                diff_ids=tuple(layer.diff_id for layer in image.layers),
+            )
+            for image in layout.images
+        ),
+    )
+
+
+def own_metadata(job: Job) -> dict[str, JsonValue] | None:
+    """The project's own metadata.json, as it is in the source. Raises SpecError when it is none."""
+    file = job.root / OWN_METADATA
+    if not file.is_file():
+        return None
+    from flowctl_core.specfile.load import load_metadata
+
+    load_metadata(file)
+    document: dict[str, JsonValue] = json.loads(file.read_text(encoding="utf-8-sig"))
+    return document
+
+
+def write_metadata(job: Job) -> None:
+    """component.yaml as it is in the source (without one, what `init` would write), metadata.json, build-info.json."""
+    from flowctl_core.package.metadata_json import encode, metadata_json
+
+    made, spec = job.releasing.made, job.spec.spec if job.spec is not None else None
+    (made / METADATA / COMPONENT_FILE).write_bytes(_component_yaml(job))
+    document = metadata_json(job.plan.component, job.plan.version, spec, own_metadata(job))
+    (made / METADATA / OWN_METADATA).write_text(encode(document), encoding="utf-8")
+    write_json(made / BUILD_INFO, make_build_info(job).model_dump(mode="json"))
+
+
+def _component_yaml(job: Job) -> bytes:
+    if job.spec is not None:
+        return (job.root / COMPONENT_FILE).read_bytes()
+    from flowctl_core.specfile.scaffold import component_yaml
+
+    plan = job.plan
+    return component_yaml(
+        name=plan.component,
+        version=plan.version,
+        language=plan.language,
+        platforms=plan.platforms,
+        description=f"What {plan.component} does, in one sentence",
+    ).encode()
+
+
 def write_checksums(job: Job) -> None:
     """`metadata/checksums`, as `sha256sum --check` reads it in the release's folder."""
     made = job.releasing.made
@@ -84,12 +155,3 @@ def write_checksums(job: Job) -> None:
                 lines.append((relative, file_digest(path)))
     text = "".join(f"{digest}  {relative}\n" for relative, digest in sorted(lines))
     (made / CHECKSUMS).write_text(text, encoding="utf-8")
-
-
-def _images(job: Job) -> ImagesInfo | None:
-    return None
-
-
-def write_metadata(job: Job) -> None:
-    """component.yaml as it is in the source (or as one would say what was built), metadata.json, build-info.json."""
-    write_json(job.releasing.made / BUILD_INFO, make_build_info(job).model_dump(mode="json"))

@@ -191,7 +191,7 @@ def _show_platform(platform: PlatformReport, where: str) -> None:
 
 def _show_scan(report: ReleaseReport) -> None:
     if report.vulnerabilities is not None:
-        found = ", ".join(f"{count} {severity}" for severity, count in report.vulnerabilities.items() if count)
+        found = ", ".join(f"{count} {severity}" for severity, count in report.vulnerabilities if count)
         say(f"  scan     {found or 'no known vulnerability'}")
-    elif report.not_scanned:
+    if report.not_scanned:
         say(f"  scan     not scanned: {report.not_scanned}")

@@ -45,11 +45,10 @@ class PlatformInfo(Frozen):
 class BaseImageInfo(Frozen):
     """The base of an image."""
 
-    platform: Platform
     reference: str
     """As it was asked for."""
     digest: str
-    """Of the platform's manifest that was used."""
+    """What it was resolved to: of the index, or of the manifest where there is no index."""
 
 
 class ImageInfo(Frozen):

@@ -154,6 +154,14 @@ class ComponentSpec(Frozen):
         listed = _mapping(_mapping(self._spec.get("build")).get("scan")).get("ignore")
         return tuple(ScanIgnore.model_validate(entry) for entry in listed) if isinstance(listed, list) else ()
 
+    @property
+    def container_base(self) -> str | None:
+        """`build.container.base`: the image's base, from `spec.build` or the primary language."""
+        sections = [_mapping(self._spec.get("build"))]
+        sections += [_mapping(body.get("build")) for _, body in _language_entries(self._spec.get("languages"))][:1]
+        bases = (_text(_mapping(section.get("container")).get("base")) for section in sections)
+        return next((base for base in bases if base), None)
+
     def build_extra(self, key: str) -> JsonValue:
         """An unknown field of `spec.build`, else of the primary language's `build`; None without one."""
         sections = [_mapping(self._spec.get("build"))]

@@ -85,6 +85,9 @@ class ContainerBuildSection(Document):
     context: Text | None = Field(None, description="Folder given to the Dockerfile.")
     args: dict[str, VariableText] = Field({}, description="Build arguments.")
     target: Text | None = Field(None, description="Stage of the Dockerfile.")
+    base: Text | None = Field(
+        None, description="Base of an image that is assembled without a Dockerfile; `scratch` is none."
+    )
 
 
 class IgnoredVulnerability(Document):

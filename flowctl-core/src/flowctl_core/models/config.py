@@ -101,12 +101,21 @@ class ScanConfig(_Section):
     )
 
 
+class ImagesConfig(_Section):
+    """Container images of releases."""
+
+    base: dict[str, str] = Field(
+        {}, description="Base image for each language, where component.yaml names none; `scratch` is none."
+    )
+
+
 class BuildConfig(_Section):
     """How components are built."""
 
     local: LocalBuildConfig = Field(default_factory=LocalBuildConfig)
     remote: RemoteBuildConfig = Field(default_factory=RemoteBuildConfig)
     scan: ScanConfig = ScanConfig()
+    images: ImagesConfig = ImagesConfig()
 
 
 class Config(_Section):

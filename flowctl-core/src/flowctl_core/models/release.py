@@ -9,6 +9,7 @@ from pydantic import Field
 from flowctl_core.models.artifact import ArtifactKind, Material
 from flowctl_core.models.base import Frozen
 from flowctl_core.models.platform import Platform
+from flowctl_core.models.scan import SeverityCounts
 
 
 class SourceIdentity(Frozen):
@@ -105,10 +106,10 @@ class ReleaseReport(Frozen):
     image_index: str | None = None
     """Digest of the multi-platform image index; None without images."""
     images: tuple[ReleaseImage, ...] = ()
-    vulnerabilities: dict[str, int] | None = None
-    """Findings by severity; None when nothing was scanned."""
+    vulnerabilities: SeverityCounts | None = None
+    """Findings by severity, without those that component.yaml ignores; None when nothing was scanned."""
     not_scanned: str | None = None
-    """Why not."""
+    """Why not, or what was left out; None when everything was scanned."""
     pushed: str | None = None
     """Reference that the images were pushed to."""
     duration_s: float
