@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from flowctl_core.errors import ImageError
 from flowctl_core.job import Job
 from flowctl_core.models import Artifact, ImagePlan, Platform
 from flowctl_core.models.image import BaseImage, ImageInput
 from flowctl_core.models.release import PlatformReport, ReleaseArtifact
 from flowctl_core.release_record import own_metadata
 from flowctl_core.release_steps import CONTAINERS
-from flowctl_core.store.files import make_own_folder
 
 LAYOUT = f"{CONTAINERS}/oci"
 INDEX_COPY = f"{CONTAINERS}/manifest.json"
@@ -82,18 +82,7 @@ def _base(job: Job, planned: ImagePlan, platform: Platform) -> BaseImage | None:
     reference = declared or configured or planned.base
     if reference is None or reference == "scratch":
         return None
-    from flowctl_core.package.base import fetch_base
-
-    release = job.releasing
-    recorded = release.options.again.images if release.options.again is not None else None
-    pinned = (
-        next((b.digest for b in recorded.bases if b.reference == reference), None) if recorded is not None else None
-    )
-    job.progress.step(f"base image {reference} for {platform}")
-    return fetch_base(
-        reference,
-        platform,
-        cache_dir=make_own_folder(job.engine.config.build.local.cache_dir, "images"),
-        offline=job.options.offline,
-        digest=next((base.digest for base in recorded if base.reference == reference), None),
+    raise ImageError(
+        f"the image for {platform} wants the base {reference}, and bases cannot be fetched yet",
+        hint="Leave images out with --no-images, or name `scratch` in component.yaml: spec.build.container.base.",
     )

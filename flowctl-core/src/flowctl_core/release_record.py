@@ -13,8 +13,8 @@ from flowctl_core.build.key import digest_text
 from flowctl_core.job import Job
 from flowctl_core.models.build_info import (
     BaseImageInfo,
-    ImageInfo,
     BuildInfo,
+    ImageInfo,
     ImagesInfo,
     PlatformInfo,
     PluginInfo,
