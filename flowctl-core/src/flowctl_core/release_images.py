@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from flowctl_core.errors import ImageError
 from flowctl_core.job import Job
 from flowctl_core.models import Artifact, ImagePlan, Platform
 from flowctl_core.models.image import BaseImage, ImageInput
-from flowctl_core.models.release import PlatformReport, ReleaseArtifact
+from flowctl_core.models.release import ReleaseArtifact
 from flowctl_core.release_record import own_metadata
 from flowctl_core.release_steps import CONTAINERS
 
@@ -19,45 +18,34 @@ def assemble_images(job: Job) -> None:
     release = job.releasing
     if not release.options.images:
         return
-    images = [image for report in release.platforms if (image := _image(job, report)) is not None]
-    if not images:
+    planned = _planned(job)
+    if not planned:
         job.progress.note("no container image: there is no program for linux")
         return
     from flowctl_core.package.layout import write_layout
 
+    bases = _bases(job, planned)
     job.progress.step("assembling container images")
     release.layout = write_layout(
-        images,
+        [_described(job, platform, plan, bases.get(platform)) for platform, plan in planned.items()],
         release.made / LAYOUT,
         epoch=release.source.epoch,
-        ref_name=f"{job.plan.component}:{job.plan.version}",
+        ref_name=job.plan.version,
         index_copy=release.made / INDEX_COPY,
     )
 
 
-def _image(job: Job, report: PlatformReport) -> ImageInput | None:
-    if report.platform.os != "linux":
-        return None
-    program = next((one for one in report.artifacts if one.kind == "program"), None)
-    if program is None:
-        return None
-    planned = job.engine.plugins.image(job.builder, job.plan, _as_artifact(program))
-    if planned is None:
-        return None
-    from flowctl_core.package.describe import describe_image
-
-    release = job.releasing
-    return describe_image(
-        planned,
-        report.platform,
-        component=job.plan.component,
-        version=job.plan.version,
-        spec=job.spec.spec if job.spec is not None else None,
-        source_root=release.made,
-        source=release.source,
-        base=_base(job, planned, report.platform),
-        own_metadata=own_metadata(job),
-    )
+def _planned(job: Job) -> dict[Platform, ImagePlan]:
+    """What the builder says of each linux platform's program."""
+    found = {}
+    for report in job.releasing.platforms:
+        program = next((one for one in report.artifacts if one.kind == "program"), None)
+        if report.platform.os != "linux" or program is None:
+            continue
+        plan = job.engine.plugins.image(job.builder, job.plan, _as_artifact(program))
+        if plan is not None:
+            found[report.platform] = plan
+    return found
 
 
 def _as_artifact(made: ReleaseArtifact) -> Artifact:
@@ -75,14 +63,57 @@ def _as_artifact(made: ReleaseArtifact) -> Artifact:
     )
 
 
-def _base(job: Job, planned: ImagePlan, platform: Platform) -> BaseImage | None:
+def _described(job: Job, platform: Platform, plan: ImagePlan, base: BaseImage | None) -> ImageInput:
+    from flowctl_core.package.describe import describe_image
+
+    release = job.releasing
+    return describe_image(
+        plan,
+        platform,
+        component=job.plan.component,
+        version=job.plan.version,
+        spec=job.spec.spec if job.spec is not None else None,
+        source_root=release.made,
+        source=release.source,
+        base=base,
+        own_metadata=own_metadata(job),
+    )
+
+
+def _bases(job: Job, planned: dict[Platform, ImagePlan]) -> dict[Platform, BaseImage]:
+    """The bases, each fetched once for all its platforms; without those whose image has none."""
+    wanted: dict[str, list[Platform]] = {}
+    for platform, plan in planned.items():
+        reference = _base_reference(job, plan)
+        if reference is not None:
+            wanted.setdefault(reference, []).append(platform)
+    if not wanted:
+        return {}
+    from flowctl_core.package.base import fetch_base
+
+    cache = job.engine.config.build.local.cache_dir / "images"
+    found: dict[Platform, BaseImage] = {}
+    for reference, platforms in wanted.items():
+        job.progress.step(f"base image {reference}")
+        pinned = _as_recorded(job, reference)
+        found |= fetch_base(pinned, platforms, cache, offline=job.options.offline, progress=job.progress)
+    return found
+
+
+def _base_reference(job: Job, plan: ImagePlan) -> str | None:
     """component.yaml names the base, else the configuration, else the builder; «scratch» is none."""
     declared = job.spec.spec.container_base if job.spec is not None else None
     configured = job.engine.config.build.images.base.get(job.plan.language)
-    reference = declared or configured or planned.base
-    if reference is None or reference == "scratch":
-        return None
-    raise ImageError(
-        f"the image for {platform} wants the base {reference}, and bases cannot be fetched yet",
-        hint="Leave images out with --no-images, or name `scratch` in component.yaml: spec.build.container.base.",
-    )
+    reference = declared or configured or plan.base
+    return None if reference == "scratch" else reference
+
+
+def _as_recorded(job: Job, reference: str) -> str:
+    """The reference, with the digest that it had when a release that is made again was made."""
+    again = job.releasing.options.again
+    if again is None or again.images is None or "@" in reference:
+        return reference
+    from flowctl_core.package.reference import parse_reference
+
+    name = str(parse_reference(reference))
+    return next((f"{name}@{base.digest}" for base in again.images.bases if base.reference == name), reference)
