@@ -154,3 +154,26 @@ class LayoutReport(Frozen):
     images: tuple[WrittenImage, ...]
     """Sorted by platform."""
     compressor: Compressor
+
+
+class ImageFault(Frozen):
+    """A rule that an image layout breaks."""
+
+    where: str
+    """File, image or layer."""
+    problem: str
+
+
+class PushReport(Frozen):
+    """What a push did."""
+
+    reference: str
+    """`registry/repository:tag`."""
+    digest: str
+    """Of the index (or the one image) that the tags name now."""
+    tags: tuple[str, ...]
+    uploaded: int
+    """Blobs that were sent."""
+    mounted: int
+    """Blobs that the registry took from another of its repositories."""
+    already_there: int

@@ -19,20 +19,23 @@ from flowctl_core.errors import ImageError
 from flowctl_core.models.event import Progress, Silent
 from flowctl_core.models.image import BaseImage, BaseLayer
 from flowctl_core.models.platform import Platform
-from flowctl_core.package.base_documents import (
+from flowctl_core.package.blobs import Blobs, refusals
+from flowctl_core.package.documents import DOCUMENT_LIMIT
+from flowctl_core.package.foreign_documents import (
     Descriptor,
     choose_manifest,
     read_index,
     read_manifest,
     read_rootfs,
 )
-from flowctl_core.package.blobs import Blobs, refusals
+from flowctl_core.package.layer_contents import can_read, look_into
 from flowctl_core.package.reference import Reference, parse_reference
-from flowctl_core.package.registry import DOCUMENT_LIMIT, Registry, UnreachableError
+from flowctl_core.package.registry import Registry, UnreachableError
 
 SIZE_LIMIT = 8 * 2**30
 """Bytes of all layers of one base image."""
 _AT_ONCE = 3
+_SHOWN = 5
 
 
 def fetch_base(
@@ -55,7 +58,7 @@ def fetch_base(
     refuses.
     """
     wanted = parse_reference(reference)
-    fetcher = _Fetcher(wanted, Blobs(cache), cache / "references", plain_http, offline, progress or Silent())
+    fetcher = _Fetcher(wanted, cache, plain_http, offline, progress or Silent())
     with fetcher:
         return fetcher.fetch(tuple(platforms), size_limit)
 
@@ -63,18 +66,11 @@ def fetch_base(
 class _Fetcher:
     """One fetch: what is in the cache is not asked for."""
 
-    def __init__(
-        self,
-        reference: Reference,
-        blobs: Blobs,
-        remembered: Path,
-        plain_http: bool,
-        offline: bool,
-        progress: Progress,
-    ) -> None:
+    def __init__(self, reference: Reference, cache: Path, plain_http: bool, offline: bool, progress: Progress) -> None:
         self._reference = reference
-        self._blobs = blobs
-        self._note = remembered / sha256(str(reference).encode()).hexdigest()
+        self._blobs = Blobs(cache)
+        self._note = cache / "references" / sha256(str(reference).encode()).hexdigest()
+        self._examined = cache / "examined"
         self._plain_http = plain_http
         self._offline = offline
         self._progress = progress
@@ -111,6 +107,7 @@ class _Fetcher:
         if (total := sum(layer.size for layer in manifest.layers)) > size_limit:
             raise ImageError(f"the base image {name} has {total} bytes; the limit is {size_limit}")
         self._layers(manifest.layers, platform)
+        self._look_into(manifest.layers, diff_ids)
         layers = [
             BaseLayer(
                 digest=layer.digest,
@@ -187,6 +184,27 @@ class _Fetcher:
                     job.cancel()
                 raise
 
+    def _look_into(self, layers: tuple[Descriptor, ...], diff_ids: tuple[str, ...]) -> None:
+        """Once for each layer: it unpacks to what the config says, within limits, and stays inside the image."""
+        for layer, diff_id in zip(layers, diff_ids, strict=True):
+            note = self._examined / layer.digest.removeprefix("sha256:")
+            with refusals(note):
+                if note.is_file() and note.read_text(encoding="utf-8") == diff_id:
+                    continue
+            if can_read(layer.media_type):
+                contents = look_into(self._blobs.path(layer.digest), layer.media_type)
+                if contents.faults:
+                    raise self._unsound(layer, "; ".join(contents.faults[:_SHOWN]))
+                if contents.diff_id != diff_id:
+                    raise self._unsound(layer, f"it unpacks to {contents.diff_id}, its config says {diff_id}")
+            _write_whole(note, diff_id)
+
+    def _unsound(self, layer: Descriptor, problem: str) -> ImageError:
+        return ImageError(
+            f"layer {layer.digest} of the base image {self._reference} is refused: {problem}",
+            hint="Use another base image: this one is damaged, or made to do harm.",
+        )
+
     def _registry(self) -> Registry:
         if self._offline:
             raise self._not_here("not all of it is in the cache")
@@ -209,12 +227,16 @@ class _Fetcher:
         return digest if isinstance(digest, str) else None
 
     def _remember(self, digest: str) -> None:
-        text = json.dumps({"reference": str(self._reference), "digest": digest})
-        with refusals(self._note):
-            self._note.parent.mkdir(parents=True, exist_ok=True)
-            temporary = self._note.with_name(f".{self._note.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-            try:
-                temporary.write_text(text, encoding="utf-8")
-                temporary.replace(self._note)
-            finally:
-                temporary.unlink(missing_ok=True)
+        _write_whole(self._note, json.dumps({"reference": str(self._reference), "digest": digest}))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """A small file that appears complete."""
+    with refusals(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)

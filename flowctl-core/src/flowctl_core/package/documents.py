@@ -15,6 +15,8 @@ from flowctl_core.package.layer import MEDIA_TYPE
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
+DOCUMENT_LIMIT = 4 * 2**20
+"""Bytes of a manifest, index or config; registries take manifests of at least that size (distribution-spec)."""
 REF_NAME = "org.opencontainers.image.ref.name"
 _ANNOTATION_PREFIX = "org.opencontainers.image."
 _NANOSECONDS = 10**9

@@ -24,11 +24,10 @@ from flowctl_core.package import challenge
 from flowctl_core.package.answer import Answer, read_answer
 from flowctl_core.package.blobs import BlobFile
 from flowctl_core.package.credentials import find_credentials
+from flowctl_core.package.documents import DOCUMENT_LIMIT
 from flowctl_core.package.reference import Reference, is_loopback
 from flowctl_core.package.refusal import refusal
 
-DOCUMENT_LIMIT = 4 * 2**20
-"""Bytes of a manifest, index or config; registries take manifests of at least that size (distribution-spec)."""
 ACCEPT = ", ".join(
     [
         "application/vnd.oci.image.index.v1+json",
@@ -125,7 +124,7 @@ class Registry:
                         raise ImageError(f"{self._what(path)} is larger than {limit} bytes, which no manifest is")
                 return bytes(found)
 
-        return self._try(read, self._what(path))
+        return self.patiently(read, self._what(path))
 
     def blob(self, digest: str, size: int, new: Callable[[], AbstractContextManager[BlobFile]]) -> None:
         """Download a blob of a known size; each attempt begins with a new file.
@@ -145,7 +144,7 @@ class Registry:
                     raise httpx.RemoteProtocolError(f"{file.size} of {size} bytes came")
                 self._check_digest(file.digest, digest, path)
 
-        self._try(read, self._what(path))
+        self.patiently(read, self._what(path))
 
     def ask(self, method: str, path: str, *, content: Body = None, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer to a request, whatever its status; `content` may be a maker of streams, one for each attempt.
@@ -153,13 +152,36 @@ class Registry:
         `path` is below the repository, or a whole URL that the registry gave. Raises ImageError when nobody answers.
         """
 
-        def read() -> Answer:
-            answer = read_answer(self._send(method, path, content, headers or {}))
-            if answer.status in _BUSY:
-                raise _BusyError(answer)
-            return answer
+        return self.patiently(lambda: self.once(method, path, content=content, headers=headers), self._what(path))
 
-        return self._try(read, self._what(path))
+    def once(self, method: str, path: str, *, content: Body = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """As `ask`, in one attempt: a step of what `patiently` tries as a whole."""
+        answer = read_answer(self._send(method, path, content, headers or {}))
+        if answer.status in _BUSY:
+            raise _BusyError(answer)
+        return answer
+
+    def patiently(self, once: Callable[[], T], what: str) -> T:
+        """The result of `once`, which is called again while the registry is busy or does not answer.
+
+        Raises ImageError for what the network or the registry did in the end; `what` was to be transferred.
+        """
+        try:
+            return _patiently((httpx.TransportError, _BusyError), once)
+        except _BusyError as error:
+            raise refusal(error.answer, self.reference, what) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
+            raise UnreachableError(
+                f"{self._name} cannot be reached: {_words(error)}",
+                hint=f"Check the name of the registry in {self.reference} and this machine's network (HTTPS_PROXY).",
+            ) from error
+        except httpx.HTTPError as error:
+            raise ImageError(
+                f"{what} could not be transferred from or to {self._name}: {_words(error)}",
+                hint="Try again; if it stays so, the registry or a proxy before it is faulty.",
+            ) from error
+        except httpx.InvalidURL as error:
+            raise ImageError(f"{self._name} leads to something that is no address: {error}") from error
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[httpx.Response]:
@@ -186,20 +208,19 @@ class Registry:
         return self._send_as_is(method, path, content, headers)
 
     def _send_as_is(self, method: str, path: str, content: Body, headers: Mapping[str, str]) -> httpx.Response:
-        url = self._url(path)
+        own = self.root
         body = content() if callable(content) else content
-        request = self._client.build_request(method, url, content=body, headers=dict(headers))
-        own = httpx.URL(self._url(""))
+        request = self._client.build_request(method, own.join(path), content=body, headers=dict(headers))
         # An upload may be told to go elsewhere: credentials are for the registry only.
         if self._authorization is not None and (request.url.host, request.url.port) == (own.host, own.port):
             request.headers["Authorization"] = self._authorization
         return self._client.send(request, stream=True)
 
-    def _url(self, path: str) -> str:
-        if "://" in path:
-            return path
-        root = f"{'http' if self._plain else 'https'}://{self.reference.host}"
-        return root + (path if path.startswith("/") else f"/v2/{self.reference.repository}/{path}")
+    @property
+    def root(self) -> httpx.URL:
+        """Where the repository's paths begin."""
+        scheme = "http" if self._plain else "https"
+        return httpx.URL(f"{scheme}://{self.reference.host}/v2/{self.reference.repository}/")
 
     def _check_scheme(self, request: httpx.Request) -> None:
         """No redirect and no token server takes the conversation out of TLS."""
@@ -208,24 +229,6 @@ class Registry:
                 f"{self._name} leads to {request.url.host} without TLS",
                 hint="Only a registry on this machine, or one that was named for it, is asked by plain HTTP.",
             )
-
-    def _try(self, once: Callable[[], T], what: str) -> T:
-        try:
-            return _patiently((httpx.TransportError, _BusyError), once)
-        except _BusyError as error:
-            raise refusal(error.answer, self.reference, what) from error
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError) as error:
-            raise UnreachableError(
-                f"{self._name} cannot be reached: {_words(error)}",
-                hint=f"Check the name of the registry in {self.reference} and this machine's network (HTTPS_PROXY).",
-            ) from error
-        except httpx.HTTPError as error:
-            raise ImageError(
-                f"{what} could not be transferred from or to {self._name}: {_words(error)}",
-                hint="Try again; if it stays so, the registry or a proxy before it is faulty.",
-            ) from error
-        except httpx.InvalidURL as error:
-            raise ImageError(f"{self._name} leads to something that is no address: {error}") from error
 
     @property
     def _name(self) -> str:

@@ -1,4 +1,4 @@
-"""Index, manifest and config of a base image, in the OCI's and in Docker's spelling (schema 2), read with distrust.
+"""Index, manifest and config of any image, in the OCI's and in Docker's spelling (schema 2), read with distrust.
 
 OCI image-spec image-index.md, manifest.md, config.md; distribution's manifest-v2-2.md.
 """
@@ -71,6 +71,7 @@ class Manifest(Frozen):
 
     config: Descriptor
     layers: tuple[Descriptor, ...] = Field(max_length=_LAYER_LIMIT)
+    annotations: dict[str, str] | None = None
 
 
 class _RootFs(Frozen):
@@ -92,7 +93,7 @@ def read_index(data: bytes, name: str) -> tuple[IndexEntry, ...] | None:
         return None
     if document.get("schemaVersion") == 1:
         raise ImageError(
-            f"the base image {name} has the format of 2015 (schema 1), which nobody reads any more",
+            f"the image {name} has the format of 2015 (schema 1), which nobody reads any more",
             hint="Name a newer tag of it.",
         )
     if kind is not None and kind not in _INDEXES:
@@ -115,7 +116,7 @@ def choose_manifest(entries: tuple[IndexEntry, ...], platform: Platform, name: s
             return entry
     there = ", ".join(dict.fromkeys(entry.platform.shown for entry in known if entry.platform is not None))
     raise ImageError(
-        f"the base image {name} has nothing for {platform}; it has: {there or 'no platform at all'}",
+        f"the image {name} has nothing for {platform}; it has: {there or 'no platform at all'}",
         hint="Name another base image, or leave the platform out.",
     )
 
@@ -132,7 +133,7 @@ def read_manifest(data: bytes, name: str) -> Manifest:
     for layer in manifest.layers:
         if layer.media_type not in _LAYERS:
             raise ImageError(
-                f"the base image {name} has a layer of type {layer.media_type}, which is no layer of a container"
+                f"the image {name} has a layer of type {layer.media_type}, which is no layer of a container"
             )
     layers = tuple(layer.model_copy(update={"media_type": _LAYERS[layer.media_type]}) for layer in manifest.layers)
     return manifest.model_copy(update={"layers": layers})
@@ -147,17 +148,17 @@ def read_rootfs(data: bytes, name: str) -> tuple[dict[str, JsonValue], Platform,
     except ValidationError as error:
         raise _broken(name, "config", error) from error
     except ValueError as error:
-        raise ImageError(f"the config of the base image {name} makes no sense: {error}") from error
+        raise ImageError(f"the config of the image {name} makes no sense: {error}") from error
 
 
 def _document(data: bytes, name: str) -> dict[str, JsonValue]:
     try:
         return _DOCUMENT.validate_json(data)
     except ValidationError as error:
-        raise ImageError(f"a document of the base image {name} is not JSON") from error
+        raise ImageError(f"a document of the image {name} is not JSON") from error
 
 
 def _broken(name: str, what: str, error: ValidationError) -> ImageError:
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
-    return ImageError(f"the {what} of the base image {name} makes no sense: {where}: {first['msg']}")
+    return ImageError(f"the {what} of the image {name} makes no sense: {where}: {first['msg']}")
