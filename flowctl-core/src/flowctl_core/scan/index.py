@@ -26,12 +26,13 @@ _RACY_S = 2.0
 _WAIT_S = 600.0
 _NAMED = 20
 """So many unreadable files are named in a report."""
+# Names of files are kept as the bytes that they are: they need not be text.
 _TABLES = """
-    CREATE TABLE files (name TEXT PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER) WITHOUT ROWID;
-    CREATE TABLE advisories (number INTEGER PRIMARY KEY, file TEXT, id TEXT, modified TEXT, digest BLOB, content BLOB);
+    CREATE TABLE files (name BLOB PRIMARY KEY, size INTEGER, mtime INTEGER, ctime INTEGER) WITHOUT ROWID;
+    CREATE TABLE advisories (number INTEGER PRIMARY KEY, file BLOB, id TEXT, modified TEXT, digest BLOB, content BLOB);
     CREATE TABLE packages (ecosystem TEXT, name TEXT, advisory INTEGER);
-    CREATE TABLE ecosystems (name TEXT, file TEXT, PRIMARY KEY (name, file)) WITHOUT ROWID;
-    CREATE TABLE unreadable (file TEXT, name TEXT, problem TEXT);
+    CREATE TABLE ecosystems (name TEXT, file BLOB, PRIMARY KEY (name, file)) WITHOUT ROWID;
+    CREATE TABLE unreadable (file BLOB, name TEXT, problem TEXT);
     CREATE TABLE described (kind TEXT PRIMARY KEY, value TEXT);
     CREATE INDEX advisories_of_file ON advisories (file);
     CREATE INDEX packages_by_name ON packages (ecosystem, name);
@@ -107,6 +108,8 @@ class Index:
     def __init__(self, connection: sqlite3.Connection, directory: Path) -> None:
         self._connection = connection
         self._directory = directory
+        whole = os.path.abspath(directory)  # noqa: PTH100 - resolve() would follow symlinks
+        self._name = os.fsencode(os.path.basename(whole)).decode(errors="replace") or "/"  # noqa: PTH119
 
     def close(self) -> None:
         """Let go of the file."""
@@ -123,7 +126,7 @@ class Index:
                     self._forget(name)
             wanted = [name for name, state in files.items() if known.get(name) != state]
             if len(wanted) > 1000 or any(name.endswith(".zip") for name in wanted):
-                note(f"indexing the vulnerability database {self._directory.name} (once, until it changes)")
+                note(f"indexing the vulnerability database {self._name} (once, until it changes)")
             racy = (time.time() - _RACY_S) * 1e9
             for name in wanted:
                 state = files[name]
@@ -131,7 +134,7 @@ class Index:
                     self._add(name, entry)
                 fresh = max(state.mtime_ns, state.ctime_ns) >= racy
                 kept = FileState(-1, 0, 0) if fresh else state
-                self._connection.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (name, *kept))
+                self._connection.execute("INSERT INTO files VALUES (?, ?, ?, ?)", (os.fsencode(name), *kept))
             self._describe()
 
     def find(self, ecosystem: str, key: str) -> list[Advisory]:
@@ -155,7 +158,7 @@ class Index:
         bad = self._connection.execute("SELECT name, problem FROM unreadable ORDER BY name LIMIT ?", (_NAMED,))
         return ScanDatabase(
             kind="directory",
-            location=self._directory.name,
+            location=self._name,
             newest=about.get("newest") or None,
             advisories=int(about.get("advisories", 0)),
             digest=about.get("digest", ""),
@@ -164,20 +167,24 @@ class Index:
         )
 
     def _known(self) -> dict[str, FileState]:
-        return {name: FileState(*state) for name, *state in self._connection.execute("SELECT * FROM files")}
+        return {
+            os.fsdecode(name): FileState(*state) for name, *state in self._connection.execute("SELECT * FROM files")
+        }
 
     def _forget(self, name: str) -> None:
-        run = self._connection.execute
-        run("DELETE FROM packages WHERE advisory IN (SELECT number FROM advisories WHERE file = ?)", (name,))
+        run, file = self._connection.execute, (os.fsencode(name),)
+        run("DELETE FROM packages WHERE advisory IN (SELECT number FROM advisories WHERE file = ?)", file)
         for table in ("advisories", "ecosystems", "unreadable"):
-            run(f"DELETE FROM {table} WHERE file = ?", (name,))  # noqa: S608 - a name of ours
-        run("DELETE FROM files WHERE name = ?", (name,))
+            run(f"DELETE FROM {table} WHERE file = ?", file)  # noqa: S608 - a name of ours
+        run("DELETE FROM files WHERE name = ?", file)
 
-    def _add(self, file: str, entry: Entry) -> None:
-        run = self._connection.execute
+    def _add(self, name: str, entry: Entry) -> None:
+        run, file = self._connection.execute, os.fsencode(name)
         advisory = entry.advisory
         if advisory is None:
-            run("INSERT INTO unreadable VALUES (?, ?, ?)", (file, entry.name, entry.problem))
+            shown = os.fsencode(entry.name).decode(errors="replace")
+            problem = entry.problem.encode(errors="replace").decode()
+            run("INSERT INTO unreadable VALUES (?, ?, ?)", (file, shown, problem))
             return
         ours = {
             (affected.ecosystem, package_key(affected.ecosystem, affected.package.name))
