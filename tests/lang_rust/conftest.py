@@ -17,8 +17,11 @@ from flowctl_core.models import (
     Detection,
     FetchReport,
     LanguageSettings,
+    Limitation,
     Plan,
     PlanRequest,
+    Platform,
+    PlatformOutcome,
     Profile,
     SourceTree,
     TestReport,
@@ -26,6 +29,7 @@ from flowctl_core.models import (
 )
 from flowctl_core.runners.local import LocalRunner
 from flowctl_core.testing import write_project
+from flowctl_core.toolchains.find import find_tools
 from flowctl_lang_rust.plugin import plugin
 
 
@@ -69,6 +73,10 @@ class Bench:
     environment: dict[str, str] = field(default_factory=dict)
     profile: Profile = "dev"
     offline: bool = False
+    platforms: tuple[str, ...] = ()
+    version: str = "0.0.0"
+    path: str | None = None
+    """PATH, where it is not this process's own: which Rust is found."""
     progress: Recorder = field(default_factory=Recorder)
 
     def source(self) -> SourceTree:
@@ -83,12 +91,13 @@ class Bench:
         detection = self.detect()
         request = PlanRequest(
             name=name or self.root.name,
-            version="0.0.0",
+            version=self.version,
             detection_root=detection.root,
             language="rust",
             entry_point=self.main,
             settings=self.settings,
             profile=self.profile,
+            **({"platforms": tuple(Platform(text) for text in self.platforms)} if self.platforms else {}),
         )
         plan = plugin.flowctl_plan(self.source(), request)
         # Hooks keep nothing between calls: what a later one needs survives JSON.
@@ -112,6 +121,44 @@ class Bench:
             runner=LocalRunner(),
             progress=self.progress,
         )
+
+    def release_context(self, plan: Plan, output: str = "out") -> BuildContext:
+        """As core gives it to the hooks of a release: tools found for the plan, time zone and language settled."""
+        state = self.root / ".flowctl"
+        folders = {"output_dir": state / output, "work_dir": state / "work"}
+        shutil.rmtree(folders["output_dir"], ignore_errors=True)
+        for folder in folders.values():
+            folder.mkdir(parents=True, exist_ok=True)
+        settled = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "SOURCE_DATE_EPOCH": "1700000000"}
+        inherited = {**os.environ, **settled, **({"PATH": self.path} if self.path else {})}
+        environment = {**inherited, **plan.environment, **self.environment}
+        return BuildContext(
+            source_root=self.root,
+            tools=find_tools(plan.toolchain, environment, cwd=self.root),
+            environment=environment,
+            offline=self.offline,
+            timeout_s=900,
+            runner=LocalRunner(),
+            progress=self.progress,
+            **folders,
+        )
+
+    def limitations(self, plan: Plan | None = None) -> list[Limitation]:
+        """What the plan says, and what the tools add."""
+        plan = plan or self.plan()
+        return [*plan.limitations, *plugin.flowctl_limitations(plan, self.release_context(plan))]
+
+    def release(self, plan: Plan | None = None, *, fetch: bool = True) -> dict[str, PlatformOutcome]:
+        """Fetch, then build each platform as core does: with a plan for it alone and an output folder of its own."""
+        plan = plan or self.plan()
+        if fetch:
+            plugin.flowctl_fetch(plan, self.release_context(plan))
+        outcomes = {}
+        for platform in plan.platforms:
+            alone = plan.model_copy(update={"platforms": (platform,)})
+            context = self.release_context(alone, f"out/{platform.replace('/', '-')}")
+            (outcomes[str(platform)],) = plugin.flowctl_build_multiplatform(alone, context).outcomes
+        return outcomes
 
     def fetch(self, plan: Plan | None = None) -> FetchReport:
         plan = plan or self.plan()

@@ -38,15 +38,27 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
 
 
 def _triples(plan: Plan, context: BuildContext) -> list[str]:
-    """The host's triple and the configured one; none when one of them is not a plain triple."""
+    """The host's triple and the configured one (in a release, those of all platforms).
+
+    None when one of them is not a plain triple.
+    """
     rustc = [str(context.tool("rustc").path), "-vV"]
     host = _HOST.search(context.run(rustc, cwd=plan.root, on_line=lambda line: None).stdout)
     wanted = context.environment.get("CARGO_BUILD_TARGET") or plan.details.get("target")
     settings = plan.settings.build_args
+    if host is not None and plan.profile == "release":
+        return list(dict.fromkeys([host.group(1), *_released(plan)]))
     if host is None or any(argument.startswith("--target") for argument in settings):
         return []
     triples = [host.group(1)] + ([wanted] if isinstance(wanted, str) else [])
     return [] if any(triple.endswith(".json") for triple in triples) else list(dict.fromkeys(triples))
+
+
+def _released(plan: Plan) -> list[str]:
+    """Crates are chosen by system and processor, hardly ever by libc: all candidates are brought in, to be sure."""
+    from flowctl_lang_rust.release.plan import targets_of
+
+    return [target.partition(".")[0] for platform in plan.platforms for target in targets_of(plan, platform)]
 
 
 def _count(stderr: str) -> int:

@@ -63,6 +63,7 @@ class Package:
     name: str
     edition: str = "2015"
     rust_version: str | None = None
+    version: str | None = None
     default_run: str | None = None
     bins: tuple[Bin, ...] = ()
     library: Library | None = None
@@ -157,6 +158,7 @@ def read_package(
         name=name,
         edition=edition,
         rust_version=_string(inherited("rust-version")),
+        version=_string(inherited("version")),
         default_run=_string(own.get("default-run")),
         bins=tuple(_bins(source, folder, name, data, edition)),
         library=_library(source, folder, name, data),

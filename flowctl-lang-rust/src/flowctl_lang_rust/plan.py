@@ -12,7 +12,7 @@ from flowctl_lang_rust.detect import ALIASES, LANGUAGE, find_manifests
 from flowctl_lang_rust.entry import Choice, choose
 from flowctl_lang_rust.manifest import join, read_toml, table
 from flowctl_lang_rust.targets import library_file, platform_of, program_file
-from flowctl_lang_rust.toolchain import PASSTHROUGH, minimum_version, pinned_channel, requirements
+from flowctl_lang_rust.toolchain import PASSTHROUGH, cross_tools, minimum_version, pinned_channel, requirements
 from flowctl_lang_rust.workspace import Project, read_project
 
 ENVIRONMENT = {
@@ -34,38 +34,64 @@ def make_plan(source: SourceTree, request: PlanRequest) -> Plan:
     channel = pinned_channel(source, project.folder)
     settings = _cargo_config(source, project.folder)
     target = _build_target(settings)
-    platform = platform_of(target) if target else None
-    host = request.platforms[0] if request.platforms else Platform.host()
+    release = request.profile == "release"
+    first = request.platforms[0] if request.platforms else Platform.host()
+    platform = platform_of(target) if target and not release else None
     details: dict[str, JsonValue] = {
         "package": package.name,
         "bin": program.name if program else None,
-        "library": [] if program or not package.library else list(package.library.linked),
+        "library": [*_linked(choice, release=release)],
         "features": list(package.missing_features(program)) if program else [],
         "workspace": project.workspace,
         "test_packages": _test_packages(project, choice),
         "channel": list(channel) if channel else None,
         "target": target,
     }
-    return Plan(
+    plan = Plan(
         component=request.name,
         version=request.version,
         language=LANGUAGE,
         profile=request.profile,
         platforms=request.platforms,
         root=project.folder,
-        entry_points=_entry_points(request.name, choice, platform or host),
+        entry_points=_entry_points(request.name, choice, platform or first, release=release),
         inputs=_inputs(source, project),
         toolchain=requirements(
             minimum=minimum,
             declared_in=declared_in,
             channel=channel[0] if channel else None,
-            own_linker=_sets_linker(settings),
+            linker_optional=release or _sets_linker(settings),
         ),
         environment={**ENVIRONMENT, **_declared_environment(source)},
         passthrough=PASSTHROUGH,
         settings=request.settings,
         details=details,
         warnings=tuple(_warnings(project)),
+    )
+    return _for_release(plan, source, request, choice, settings, lock) if release else plan
+
+
+def _for_release(
+    plan: Plan,
+    source: SourceTree,
+    request: PlanRequest,
+    choice: Choice,
+    settings: list[dict[str, Any]],
+    lock: str | None,
+) -> Plan:
+    from flowctl_lang_rust.release import plan as release_plan
+
+    more = release_plan.details(source, request, choice, settings, lock)
+    targets = table(more, "targets")
+    return plan.model_copy(
+        update={
+            "details": {**plan.details, **more},
+            "toolchain": (*plan.toolchain, *cross_tools(triple for found in targets.values() for triple in found)),
+            "environment": {**release_plan.ENVIRONMENT, **plan.environment},
+            "passthrough": release_plan.PASSTHROUGH,
+            "limitations": release_plan.limitations(request, choice, targets),
+            "warnings": (*plan.warnings, *release_plan.warnings(request, choice.package)),
+        }
     )
 
 
@@ -94,7 +120,15 @@ def _find(source: SourceTree, request: PlanRequest) -> tuple[Project, Choice]:
         raise refused
 
 
-def _entry_points(component: str, choice: Choice, platform: Platform) -> tuple[EntryPoint, ...]:
+def _linked(choice: Choice, *, release: bool) -> tuple[str, ...]:
+    """The library's crate types that are artifacts; a release has no use for a static library beside a shared one."""
+    if choice.program is not None or choice.package.library is None:
+        return ()
+    linked = choice.package.library.linked
+    return ("cdylib",) if release and "cdylib" in linked else linked
+
+
+def _entry_points(component: str, choice: Choice, platform: Platform, *, release: bool) -> tuple[EntryPoint, ...]:
     """The program under the component's name, as in every language; libraries under the name that rustc gives."""
     package, program = choice.package, choice.program
     if program is not None:
@@ -104,7 +138,7 @@ def _entry_points(component: str, choice: Choice, platform: Platform) -> tuple[E
         raise PlanError(f"{package.name} has neither a program nor a library", hint="Add src/main.rs.")
     return tuple(
         EntryPoint(name=library_file(library.name, kind, platform), path=library.path, kind="library")
-        for kind in library.linked
+        for kind in _linked(choice, release=release)
     )
 
 

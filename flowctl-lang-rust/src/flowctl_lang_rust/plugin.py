@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from flowctl_core import hookimpl
 from flowctl_core.models import (
+    Artifact,
     BuildContext,
     BuildResult,
     CleanReport,
+    DependencyReport,
     Detection,
     FetchReport,
+    ImagePlan,
+    Limitation,
     Plan,
     PlanRequest,
+    ReleaseResult,
     SourceTree,
     TestReport,
     ToolRequirement,
@@ -20,7 +25,7 @@ from flowctl_core.models import (
 class RustBuilder:
     """Builds Rust components with cargo."""
 
-    contract = 1
+    contract = 2
 
     @hookimpl
     def flowctl_detect(self, source: SourceTree) -> Detection | None:
@@ -31,10 +36,10 @@ class RustBuilder:
 
     @hookimpl
     def flowctl_toolchain(self) -> tuple[ToolRequirement, ...]:
-        """cargo, rustc, cc."""
-        from flowctl_lang_rust.toolchain import requirements
+        """cargo, rustc, cc; zig and cargo-zigbuild for releases."""
+        from flowctl_lang_rust.toolchain import cross_tools, requirements
 
-        return requirements()
+        return (*requirements(), *cross_tools())
 
     @hookimpl
     def flowctl_plan(self, source: SourceTree, request: PlanRequest) -> Plan:
@@ -70,6 +75,34 @@ class RustBuilder:
         from flowctl_lang_rust.lockfile import remove
 
         return CleanReport(removed=remove(plan, context))
+
+    @hookimpl
+    def flowctl_limitations(self, plan: Plan, context: BuildContext) -> tuple[Limitation, ...]:
+        """Which targets rustc has and what links for them."""
+        from flowctl_lang_rust.release.limits import find_limitations
+
+        return find_limitations(plan, context)
+
+    @hookimpl
+    def flowctl_build_multiplatform(self, plan: Plan, context: BuildContext) -> ReleaseResult:
+        """`cargo zigbuild --release --target T`, or `cargo build` where there is no zig."""
+        from flowctl_lang_rust.release.build import build_release
+
+        return build_release(plan, context)
+
+    @hookimpl
+    def flowctl_dependencies(self, plan: Plan, context: BuildContext) -> DependencyReport:
+        """`cargo metadata --filter-platform T`, with the checksums of Cargo.lock."""
+        from flowctl_lang_rust.release.dependencies import list_dependencies
+
+        return list_dependencies(plan, context)
+
+    @hookimpl
+    def flowctl_image(self, plan: Plan, artifact: Artifact) -> ImagePlan | None:
+        """Scratch for a static program, else a base with glibc."""
+        from flowctl_lang_rust.release.image import image
+
+        return image(plan, artifact)
 
 
 plugin = RustBuilder()

@@ -30,6 +30,9 @@ TRIPLES: dict[str, str] = {
 }
 """Triple to platform, for the triples that components are built for (wasm in Go's GOOS/GOARCH spelling)."""
 
+RELEASED_OS = ("linux", "darwin")
+"""Systems that releases are made for."""
+
 _DYNAMIC = {"darwin": ("lib", ".dylib"), "windows": ("", ".dll")}
 _WASM = ("", ".wasm")
 
@@ -38,6 +41,18 @@ def platform_of(triple: str) -> Platform | None:
     """The platform of a triple; None when the table does not know it."""
     text = TRIPLES.get(triple)
     return None if text is None else Platform(text)
+
+
+def candidates(platform: Platform, *, library: bool) -> tuple[str, ...]:
+    """Triples for a platform, the preferred one first; none when the table does not know it.
+
+    musl comes first for a program: it is static and runs everywhere, an empty image included. A library is loaded
+    into somebody else's process, which has glibc.
+    """
+    found = [triple for triple, text in TRIPLES.items() if text == platform and platform.os in RELEASED_OS]
+    if library:
+        return tuple(triple for triple in found if "musl" not in triple)
+    return tuple(sorted(found, key=lambda triple: "musl" not in triple))
 
 
 def library_file(crate: str, crate_type: str, platform: Platform) -> str:

@@ -44,12 +44,12 @@ PASSTHROUGH = (
 
 
 def requirements(
-    *, minimum: str = "", declared_in: str | None = None, channel: str | None = None, own_linker: bool = False
+    *, minimum: str = "", declared_in: str | None = None, channel: str | None = None, linker_optional: bool = False
 ) -> tuple[ToolRequirement, ...]:
     """cargo, rustc and a C linker. No Python wheel carries a Rust toolchain, so nothing is bundled.
 
-    `channel`: what a rust-toolchain file pins. `own_linker`: the source configures a linker, so `cc` is not
-    insisted on.
+    `channel`: what a rust-toolchain file pins. `linker_optional`: `cc` is not
+    insisted on (the source configures a linker, or zig may link).
     """
     version = f">={minimum}" if minimum else ""
     declared_in = declared_in if minimum else None
@@ -59,8 +59,54 @@ def requirements(
             ToolRequirement(name=name, version=version, declared_in=declared_in, install_hint=hint)
             for name in ("cargo", "rustc")
         ),
-        ToolRequirement(name="cc", install_hint=LINKER_HINT, optional=own_linker),
+        ToolRequirement(name="cc", install_hint=LINKER_HINT, optional=linker_optional),
     )
+
+
+CROSS_HINT = 'pip install "flowctl-lang-rust[cross]"'
+
+
+def cross_tools(triples: Iterable[str] = ()) -> tuple[ToolRequirement, ...]:
+    """What links for other platforms, all optional: zig behind cargo-zigbuild, else a cross gcc for a triple.
+
+    Which of them a platform needs is known only when rustc has said which targets it has.
+    """
+    compilers = dict.fromkeys(name for triple in triples if (name := cross_compiler(triple)) is not None)
+    return (
+        ToolRequirement(
+            name="zig",
+            version=">=0.13",
+            version_command=("version",),
+            bundled_in=("ziglang:ziglang/zig",),
+            install_hint=CROSS_HINT,
+            optional=True,
+        ),
+        ToolRequirement(
+            name="cargo-zigbuild",
+            version=">=0.20",
+            bundled_in=("cargo-zigbuild:../../../bin/cargo-zigbuild",),
+            install_hint=CROSS_HINT,
+            optional=True,
+        ),
+        *(
+            ToolRequirement(name=name, install_hint=f"apt install {cross_package(name)}", optional=True)
+            for name in compilers
+        ),
+    )
+
+
+def cross_compiler(triple: str) -> str | None:
+    """The gcc that Debian and its kin name after a gnu triple: `aarch64-linux-gnu-gcc`."""
+    parts = triple.split("-")
+    if len(parts) != 4 or parts[2] != "linux" or not parts[3].startswith("gnu"):
+        return None
+    arch = {"armv7": "arm", "i686": "i686", "riscv64gc": "riscv64"}.get(parts[0], parts[0])
+    return f"{arch}-linux-{parts[3]}-gcc"
+
+
+def cross_package(compiler: str) -> str:
+    """Debian's package of a cross gcc."""
+    return "gcc-" + compiler.removesuffix("-gcc").replace("_", "-")
 
 
 def minimum_version(source: SourceTree, packages: Iterable[Package], lock: str | None) -> tuple[str, str | None]:

@@ -1,0 +1,195 @@
+"""Builds a release: for each platform an optimised, stripped program that has the same bytes wherever it is built."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from flowctl_core.errors import BuildError, DependenciesMissingError, FlowctlError, ToolchainError
+from flowctl_core.models import (
+    Artifact,
+    BuildContext,
+    Limitation,
+    Material,
+    Plan,
+    Platform,
+    PlatformOutcome,
+    ReleaseResult,
+)
+from flowctl_lang_rust.build import chosen
+from flowctl_lang_rust.cargo import failure
+from flowctl_lang_rust.made import copy, outputs
+from flowctl_lang_rust.release.environment import without_callers_choices
+from flowctl_lang_rust.release.flags import c_flags, path_map, rust_flags
+from flowctl_lang_rust.release.frameworks import MACOS_HINT, missing_framework
+from flowctl_lang_rust.release.plan import without_target
+from flowctl_lang_rust.release.route import Route, find_route
+from flowctl_lang_rust.release.rustc import Rustc
+
+_NOWHERE = "flowctl-uses-no-python"
+"""cargo-zigbuild asks a Python for zig first; only the zig that was found and recorded may be used."""
+
+
+def build_release(plan: Plan, context: BuildContext) -> ReleaseResult:
+    """An outcome for each of the plan's platforms: what does not compile fails there and nowhere else.
+
+    Raises what is no fault of the source: StoreError, CancelledError, ToolTimeoutError.
+    """
+    settled = without_callers_choices(plan, context)
+    rustc = Rustc.ask(plan, settled)
+    return ReleaseResult(outcomes=tuple(_outcome(plan, settled, rustc, platform) for platform in plan.platforms))
+
+
+def _outcome(plan: Plan, context: BuildContext, rustc: Rustc, platform: Platform) -> PlatformOutcome:
+    started = time.monotonic()
+    route = find_route(plan, context, rustc, platform)
+    if isinstance(route, Limitation):
+        return PlatformOutcome(platform=platform, failure=route.reason, hint=route.remedy)
+    try:
+        artifacts = _build(plan, context, rustc, route)
+    except DependenciesMissingError:
+        raise
+    except (BuildError, ToolchainError) as error:
+        return PlatformOutcome(
+            platform=platform,
+            failure=error.message,
+            output=error.output,
+            hint=error.hint,
+            duration_s=round(time.monotonic() - started, 4),
+        )
+    return PlatformOutcome(
+        platform=platform,
+        artifacts=artifacts,
+        materials=_materials(context, route),
+        duration_s=round(time.monotonic() - started, 4),
+    )
+
+
+def _build(plan: Plan, context: BuildContext, rustc: Rustc, route: Route) -> tuple[Artifact, ...]:
+    # A folder for each platform: cargo locks its target folder, so platforms would wait for each other.
+    folder = context.work_dir / "release" / route.platform.replace("/", "-")
+    target_dir = folder / "target"
+    argv = [*_program(context, route), *release_arguments(plan, route)]
+    context.progress.step(f"cargo {' '.join(argv[1:])}")
+    done = context.run(
+        [*argv, "--message-format=json-render-diagnostics"],
+        cwd=plan.root,
+        environment=_variables(plan, context, rustc, route, folder, target_dir),
+        on_line=lambda line: None if line.startswith('{"') else context.progress.line(line),
+    )
+    if not done.ok:
+        raise _explained(failure(done, f"cargo build for {route.triple}"), route)
+    artifacts = []
+    for kind, made in outputs(plan, done.stdout):
+        target = context.output_dir / (plan.entry_points[0].name if kind == "bin" else made.name)
+        copy(made, target)
+        _warn_of_paths(context, target, target_dir)
+        artifacts.append(
+            Artifact(
+                path=Path(os.path.relpath(target, context.source_root)).as_posix(),
+                kind="program" if kind == "bin" else "library",
+                platform=route.platform,
+                static=route.static and kind == "bin",
+            )
+        )
+    if not artifacts:
+        raise BuildError(
+            f"cargo succeeded but did not make {', '.join(entry.name for entry in plan.entry_points)}",
+            hint="Look for build_args that choose something else (--bin, --example, --no-run).",
+            output=done.stderr,
+        )
+    return tuple(artifacts)
+
+
+def release_arguments(plan: Plan, route: Route) -> list[str]:
+    """Arguments of `cargo` for one platform; `--profile` in the user's build_args takes the place of `--release`."""
+    own = without_target(plan.settings.build_args)
+    arguments = ["zigbuild" if route.linker == "zig" else "build", "--offline", "--locked", "--target", route.target]
+    if _profile(own) is None:
+        arguments.append("--release")
+    return [*arguments, *chosen(plan), *own]
+
+
+def _program(context: BuildContext, route: Route) -> list[str]:
+    return [str(context.tool("cargo-zigbuild" if route.linker == "zig" else "cargo").path)]
+
+
+def _profile(arguments: list[str]) -> str | None:
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--profile="):
+            return argument.partition("=")[2]
+        if argument == "--profile" and position + 1 < len(arguments):
+            return arguments[position + 1]
+    return None
+
+
+def _variables(
+    plan: Plan, context: BuildContext, rustc: Rustc, route: Route, folder: Path, target_dir: Path
+) -> dict[str, str]:
+    mapped = path_map(context, rustc, target_dir)
+    profile = _profile(list(plan.settings.build_args)) or "release"
+    variables = {
+        "CARGO_TARGET_DIR": str(target_dir),
+        "CARGO_BUILD_JOBS": str(context.parallel_jobs),
+        "CARGO_ENCODED_RUSTFLAGS": rust_flags(plan, rustc, route.triple, mapped),
+        f"CARGO_PROFILE_{_variable(profile)}_STRIP": "symbols",
+        **c_flags(plan, route.triple, mapped),
+    }
+    if route.linker == "zig":
+        variables |= {
+            "CARGO_ZIGBUILD_ZIG_PATH": str(context.tool("zig").path),
+            "CARGO_ZIGBUILD_PYTHON_PATH": _NOWHERE,
+            "CARGO_ZIGBUILD_CACHE_DIR": str(folder / "zigbuild"),
+        }
+    elif route.compiler is not None:
+        variables[f"CARGO_TARGET_{_variable(route.triple)}_LINKER"] = str(route.compiler)
+        variables[f"CC_{route.triple.replace('-', '_')}"] = str(route.compiler)
+    return {name: value for name, value in variables.items() if name not in plan.environment or _ours(name)}
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def _ours(name: str) -> bool:
+    """True for variables that already contain what the source declares, or that are no business of its."""
+    return name.startswith(("CARGO_ENCODED", "CFLAGS", "CXXFLAGS", "CARGO_TARGET_DIR", "CARGO_ZIGBUILD"))
+
+
+def _explained(error: FlowctlError, route: Route) -> FlowctlError:
+    """With what to do, where the linker's words tell that Apple's SDK is missing."""
+    framework = missing_framework(error.output or "") if route.platform.os == "darwin" else None
+    if framework is None:
+        return error
+    return BuildError(
+        f"{framework} is part of Apple's SDK and not on this machine", hint=MACOS_HINT, output=error.output
+    )
+
+
+def _materials(context: BuildContext, route: Route) -> tuple[Material, ...]:
+    """What linked: it leaves its own start-up code in the program."""
+    names = ("zig", "cargo-zigbuild") if route.linker == "zig" else ()
+    found = []
+    for tool in (context.tool(name) for name in names):
+        packaged = tool.origin in ("ziglang", "cargo-zigbuild")
+        purl = f"pkg:pypi/{tool.origin}@{tool.version}" if packaged else ""
+        found.append(Material(name=tool.name, version=tool.version, purl=purl, digest=tool.digest))
+    if route.compiler is not None:
+        version = next((t for t in context.tools.values() if t.path == route.compiler), None)
+        digest = version.digest if version is not None else ""
+        found.append(Material(name=route.compiler.name, version=version.version if version else "", digest=digest))
+    return tuple(found)
+
+
+def _warn_of_paths(context: BuildContext, made: Path, target_dir: Path) -> None:
+    """Say which folder of this machine the program contains: `env!("CARGO_MANIFEST_DIR")` cannot be mapped."""
+    places = {"OUT_DIR": target_dir, "CARGO_MANIFEST_DIR": context.source_root}
+    content = made.read_bytes()
+    for name, folder in places.items():
+        if any(str(path).encode() in content for path in (folder, folder.resolve())):
+            context.progress.warning(
+                f"{made.name} contains {folder}, so it differs when it is built in another folder; "
+                f'the source, a macro or a build script puts it there (env!("{name}"))'
+            )
+            return

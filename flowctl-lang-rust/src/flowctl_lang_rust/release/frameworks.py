@@ -1,0 +1,31 @@
+"""Apple's frameworks, which only come with macOS' SDK: zig brings the system library and nothing else of it."""
+
+from __future__ import annotations
+
+import re
+
+MACOS_HINT = "Set SDKROOT to a macOS SDK (on a Mac: `xcrun --show-sdk-path`), or use a macOS worker."
+
+_NOT_FOUND = re.compile(
+    r"unable to find framework '([^']+)'|framework not found '?([\w.]+)|unable to find dynamic "
+    r"system library '([^']+)'"
+)
+_KNOWN = frozenset(
+    (
+        *("core-foundation-sys", "core-graphics", "core-graphics-types", "core-text", "core-video-sys"),
+        *("coreaudio-sys", "coremidi", "fsevent-sys", "io-kit-sys", "IOKit-sys", "metal", "cocoa", "objc-sys"),
+        *("security-framework-sys", "system-configuration-sys"),
+    )
+)
+_PLAIN = frozenset(("objc2-encode", "objc2-exception-helper", "objc2-proc-macros"))
+
+
+def links_frameworks(crate: str) -> bool:
+    """True for the name of a crate that is known to link against a framework."""
+    return crate in _KNOWN or (crate.startswith("objc2-") and crate not in _PLAIN)
+
+
+def missing_framework(output: str) -> str | None:
+    """The framework, or library of the system, that the linker's words say it did not find."""
+    found = _NOT_FOUND.search(output)
+    return next((group for group in found.groups() if group), None) if found else None
