@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from flowctl_core.cli import documents as d
 from flowctl_core.models import BuildReport, CleanReport
+from flowctl_core.models.reproduction import ReproductionReport
 from flowctl_core.plugins.identity import PluginRecord
 from flowctl_core.store.cache_entry import CacheInfo, PruneReport
 from generator.models import meanings, models_in, nullable, step, table, words
@@ -17,6 +18,8 @@ from generator.models import meanings, models_in, nullable, step, table, words
 DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl component build": ("", BuildReport),
     "flowctl component build A B": ("", d.BuiltComponent),
+    "flowctl component build --release": ("Also with `--platforms` and `--as-registry`.", d.ReleaseDocument),
+    "flowctl component reproduce": ("Exit code 39 when `reproduced` is false.", ReproductionReport),
     "flowctl component test": ("", d.TestDocument),
     "flowctl component detect": ("", d.DetectDocument),
     "flowctl component scan": ("`flowctl component sbom` prints CycloneDX JSON.", d.ScanDocument),

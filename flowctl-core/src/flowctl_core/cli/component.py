@@ -77,8 +77,7 @@ def build(
         bool, typer.Option("--container", help="Build the image for this machine and load it into the Docker engine.")
     ] = False,
     fail_on: Annotated[
-        str | None,
-        typer.Option("--fail-on", help="Fail when a release's scan finds this or worse: critical, high, medium, low."),
+        FailOn | None, typer.Option("--fail-on", help="Fail when a release's scan finds this severity or worse.")
     ] = None,
     verbose: Verbose = False,
     output: Output = None,
@@ -88,13 +87,14 @@ def build(
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.job import Options
 
-    engine = make_engine(cache=cache, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
+    settings = {"build.local.parallel_jobs": jobs, "build.local.timeout": timeout}
+    engine = make_engine(cache=cache, flags={**settings, "build.scan.fail_on": fail_on and fail_on.value})
     options = Options(language=language, entry_point=main, offline=offline, explain=explain)
     shown = paths or [Path()]
     if platforms is not None or release or as_registry or push is not None or container:
         from flowctl_core.cli.releasing import ReleaseFlags, release_components
 
-        flags = ReleaseFlags(platforms, as_registry, commit, dist, images, push, container, fail_on)
+        flags = ReleaseFlags(platforms, as_registry, commit, dist, images, push, container)
         code = release_components(engine, options, flags, [(path, absolute(path)) for path in shown], verbose=verbose)
         raise typer.Exit(code)
     _refuse_release_flags(commit=commit, dist=dist, fail_on=fail_on)

@@ -15,6 +15,7 @@ from pydantic import computed_field
 from flowctl_core.errors import FlowctlError
 from flowctl_core.models import BuildReport, DetectionReport, Evidence, TestReport
 from flowctl_core.models.base import Frozen
+from flowctl_core.models.release import ReleaseReport
 from flowctl_core.models.scan import ScanReport
 from flowctl_core.specfile.finding import Finding
 
@@ -303,3 +304,10 @@ class DoctorDocument(Frozen):
     """Other programs that flowctl uses."""
     cache: CacheState
     """The build cache."""
+
+
+class ReleaseDocument(ReleaseReport):
+    """A release, and what is wrong with it: a platform is missing, or `--fail-on` says no."""
+
+    error: Failure | None = None
+    """Set when the command fails although there is a release."""

@@ -10,12 +10,15 @@ from pathlib import Path
 
 from flowctl_core.cli.building import cancel
 from flowctl_core.cli.console import emit, machine_readable, say, say_aside, warn
+from flowctl_core.cli.documents import FailureDocument, ReleaseDocument
+from flowctl_core.cli.failure import show_failure
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import duration_text, size_text
-from flowctl_core.errors import NotReproducibleError, PlatformsFailedError, UsageError
+from flowctl_core.errors import FlowctlError, NotReproducibleError, UsageError
 from flowctl_core.job import Engine, Options, ReleaseOptions
 from flowctl_core.models import Platform
 from flowctl_core.models.release import PlatformReport, ReleaseReport
+from flowctl_core.release_record import SCAN
 from flowctl_core.release_steps import nothing_built
 from flowctl_core.workflow import run_release
 
@@ -45,7 +48,6 @@ class ReleaseFlags:
     images: bool
     push: str | None
     container: bool
-    fail_on: str | None
 
     def wanted(self) -> ReleaseOptions:
         """As the workflow takes them. Raises UsageError where they contradict each other."""
@@ -78,12 +80,34 @@ def release_components(
     documents = []
     for target in targets:
         report = _build_release(engine, options, wanted, target, verbose=verbose)
-        documents.append(report.model_dump(mode="json"))
+        error = _verdict(engine, report, target[1])
+        document = ReleaseDocument(**dict(report), error=FailureDocument.of(error).error if error else None)
+        documents.append(document.model_dump(mode="json"))
         if not machine_readable():
             show_release(report, str(target[0]))
-        codes.append(require_all(report))
+            if error is not None:
+                show_failure(error)
+        codes.append(error.exit_code if error is not None else 0)
     emit(documents[0] if len(targets) == 1 else documents)
     return next((code for code in codes if code), 0)
+
+
+def _verdict(engine: Engine, report: ReleaseReport, root: Path) -> FlowctlError | None:
+    """What makes the command fail although there is a release."""
+    if any(platform.state != "built" for platform in report.platforms):
+        return nothing_built(list(report.platforms))
+    threshold = engine.config.build.scan.fail_on
+    if threshold is None:
+        return None
+    from flowctl_core.models.scan import ScanReport
+    from flowctl_core.scan.verdict import require_safe
+
+    scan = ScanReport.model_validate_json((root / report.directory / SCAN).read_bytes())
+    try:
+        require_safe(scan, threshold)
+    except FlowctlError as error:
+        return error
+    return None
 
 
 def _build_release(
@@ -138,21 +162,6 @@ def reproduce_release(engine: Engine, options: Options, root: Path, folder: Path
         say(f"  made with {line}")
     say_aside(f"error: {name} was not reproduced: {len(report.differences)} of {report.compared} files differ ({took})")
     return code
-
-
-def require_all(report: ReleaseReport) -> int:
-    """0 when every platform was built, else the exit code of PlatformsFailedError, whose text is shown."""
-    if all(platform.state == "built" for platform in report.platforms):
-        return 0
-    if machine_readable():
-        return PlatformsFailedError.exit_code
-    error = nothing_built(list(report.platforms))
-    if error.output:
-        say_aside(error.output)
-    say_aside(f"error: {error.message}")
-    if error.hint:
-        say_aside(f"hint:  {error.hint}")
-    return PlatformsFailedError.exit_code
 
 
 def show_release(report: ReleaseReport, folder: str) -> None:

@@ -33,6 +33,7 @@ class BinaryFacts(Frozen):
     """What a file says of itself (ELF and Mach-O headers; `script` for a file that begins with `#!`)."""
 
     format: Literal["elf", "macho", "script"]
+    """By its first bytes."""
     arch: str | None = None
     """Architecture as in Platform; None for a script."""
     static: bool = False
@@ -55,18 +56,22 @@ class ReleaseArtifact(Frozen):
     name: str
     """Of the program or library, without platform."""
     kind: ArtifactKind
+    """`program` or `library`."""
     platform: Platform
+    """What it runs on, `os/arch`."""
     digest: str
     """`sha256:<hex>`."""
     size: int
     """Bytes."""
     facts: BinaryFacts | None = None
+    """What its own header says."""
 
 
 class PlatformReport(Frozen):
     """How the build for one platform ended."""
 
     platform: Platform
+    """`os/arch`."""
     state: Literal["built", "failed", "refused"]
     """`refused`: the plan said that this machine cannot build it, and nothing was tried."""
     reason: str | None = None
@@ -76,6 +81,7 @@ class PlatformReport(Frozen):
     output: str | None = None
     """What the failed tool itself printed, whole."""
     artifacts: tuple[ReleaseArtifact, ...] = ()
+    """What was made."""
     materials: tuple[Material, ...] = Field((), exclude=True)
     duration_s: float = 0.0
     """Seconds."""
@@ -85,6 +91,7 @@ class ReleaseImage(Frozen):
     """One container image."""
 
     platform: Platform
+    """`os/arch`."""
     digest: str
     """Of its manifest."""
     size: int
@@ -95,17 +102,23 @@ class ReleaseReport(Frozen):
     """The answer of a release build (`-o json` prints exactly these fields)."""
 
     component: str
+    """Name of the component."""
     version: str
+    """From component.yaml, without a leading v; `0.0.0` where nothing declares one."""
     language: str
+    """The builder's, or what component.yaml names."""
     profile: Literal["release"] = "release"
+    """Always `release`."""
     directory: str
     """Where the release is, relative to the component's folder where it is inside."""
     source: SourceIdentity
+    """What it was built from."""
     platforms: tuple[PlatformReport, ...]
     """In the order in which they were asked for."""
     image_index: str | None = None
     """Digest of the multi-platform image index; None without images."""
     images: tuple[ReleaseImage, ...] = ()
+    """One for each linux platform."""
     vulnerabilities: SeverityCounts | None = None
     """Findings by severity, without those that component.yaml ignores; None when nothing was scanned."""
     not_scanned: str | None = None
@@ -115,3 +128,4 @@ class ReleaseReport(Frozen):
     duration_s: float
     """Seconds."""
     warnings: tuple[str, ...] = ()
+    """Texts for people."""

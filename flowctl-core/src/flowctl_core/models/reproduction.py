@@ -22,12 +22,15 @@ class ReproductionReport(Frozen):
     """The answer of `flowctl component reproduce` (`-o json` prints exactly these fields)."""
 
     component: str
+    """Name of the component."""
     version: str
+    """Of the release."""
     reproduced: bool
     """True: every file that was compared has the same bytes."""
     compared: int
     """Number of files; the scan's result and the checksums are left out, since advisories change."""
     differences: tuple[Difference, ...] = ()
+    """Files that are not the same, by path."""
     made_with: tuple[str, ...] = ()
     """Tools, plugins and variables that are not those of the release."""
     duration_s: float
