@@ -41,7 +41,7 @@ def write(path: Path, results: Sequence[Result], reasons: dict[str, str], *, sta
         f"{len(tried)} trees tried, {len(same)} the same as by hand, {len(tried) - len(same)} different; "
         f"{sum(bool(result.failures) for result in same)} of the same ones fail both ways. "
         f"{environment(started_load)}\n",
-        *earlier(results),
+        *measured_when(results),
         "| Tree | Commit | Language | What is special | Result | Tests | flowctl s | By hand s | Ratio | Fresh s |",
         "|---|---|---|---|---|---|---|---|---|---|",
         *(row(result) for result in results),
@@ -59,15 +59,16 @@ def write(path: Path, results: Sequence[Result], reasons: dict[str, str], *, sta
     path.with_suffix(".new").replace(path)
 
 
-def earlier(results: Sequence[Result]) -> list[str]:
-    """A paragraph that says which rows are of an earlier flowctl; nothing when all were measured alike."""
+def measured_when(results: Sequence[Result]) -> list[str]:
+    """A paragraph that says which rows were measured at which commit; nothing when all were at one."""
     by_time: dict[str, list[str]] = {}
     for result in results:
         by_time.setdefault(result.flowctl, []).append(result.tree)
     if len(by_time) < 2:
         return []
-    said = (f"at {when}: {', '.join(dict.fromkeys(trees))}" for when, trees in sorted(by_time.items()))
-    return [f"The rows were not all measured at one time. {'; '.join(said)}.\n"]
+    most = max(by_time, key=lambda when: len(by_time[when]))
+    said = [f"{', '.join(trees)} at {when}" for when, trees in sorted(by_time.items()) if when != most]
+    return [f"Not all rows were measured at that commit: {'; '.join(said)}; all others at {most}.\n"]
 
 
 def row(result: Result) -> str:
