@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def test_semantic_versions_compare_as_their_specification_says() -> None:
         ecosystem = package(f"pkg:{kind}/x@1.0.0").ecosystem
         versions = [parse_version(ecosystem, text) for text in order.split()]
         assert versions == sorted(versions)  # type: ignore[type-var]
-        assert all(one < two for one, two in zip(versions, versions[1:], strict=False))  # type: ignore[operator]
+        assert all(one < two for one, two in pairwise(versions))  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("text", ["", "not a version", "1" * 5000, "1." * 200, "\0", "*"])

@@ -169,7 +169,7 @@ def test_what_people_write_stays_as_it_is() -> None:
 
 def test_a_dependency_without_package_url_is_the_plugins_fault() -> None:
     listed = DependencyReport(dependencies=(Dependency(purl="requests==2.0"),))
-    with pytest.raises(PluginError, match="'requests==2.0' is not a package URL"):
+    with pytest.raises(PluginError, match=r"'requests==2\.0' is not a package URL"):
         make_sbom(CONTENT.model_copy(update={"dependencies": listed}))
 
 

@@ -127,7 +127,7 @@ def test_a_threshold_cannot_be_decided_where_the_database_lacks_an_ecosystem() -
     lacking = Unscanned(
         package="pkg:pypi/q@1.0", reason="the database has no advisories of PyPI", database_lacks_it=True
     )
-    with pytest.raises(ScanError, match="pkg:pypi/q@1.0: the database has no advisories of PyPI"):
+    with pytest.raises(ScanError, match=r"pkg:pypi/q@1\.0: the database has no advisories of PyPI"):
         require_safe(report(unscanned=(lacking,)), "critical")
     require_safe(report(unscanned=(lacking.model_copy(update={"database_lacks_it": False}),)), "critical")
     with pytest.raises(VulnerableError):

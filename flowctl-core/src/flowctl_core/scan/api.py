@@ -178,6 +178,7 @@ class _Api:
         raise AssertionError("unreachable")
 
     def _once(self, method: str, path: str, body: Any) -> dict[str, Any]:
+        self._require_time()
         content = bytearray()
         with self._client.stream(method, f"{self._base}{path}", json=body) as response:
             if response.status_code == 429 or response.status_code >= 500:
@@ -188,10 +189,7 @@ class _Api:
                 content += piece
                 if len(content) > MAX_ADVISORY:
                     raise self.lies(f"answers with more than {MAX_ADVISORY // 2**20} MiB")
-                if time.monotonic() > self._deadline:
-                    raise ScanError(
-                        f"OSV's API at {self.location} took longer than {self._patience.total_s:.0f} s", hint=_HINT
-                    )
+                self._require_time()
         try:
             answer = json.loads(content)
         except (ValueError, RecursionError) as error:
@@ -199,6 +197,10 @@ class _Api:
         if not isinstance(answer, dict):
             raise self.lies("answers with what is no JSON object")
         return answer
+
+    def _require_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise ScanError(f"OSV's API at {self.location} took longer than {self._patience.total_s:.0f} s", hint=_HINT)
 
 
 def _query(package: OsvPackage, token: str) -> dict[str, Any]:
