@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flowctl_core.errors import ImageError
 from flowctl_core.job import Job
 from flowctl_core.models import Artifact, ImagePlan, Platform
 from flowctl_core.models.image import BaseImage, ImageInput
@@ -33,6 +34,15 @@ def assemble_images(job: Job) -> None:
         ref_name=job.plan.version,
         index_copy=release.made / INDEX_COPY,
     )
+    _require_sound(job)
+
+
+def _require_sound(job: Job) -> None:
+    from flowctl_core.package.invariants import require_sound
+
+    release = job.releasing
+    layers = [layer for image in release.layout.images for layer in image.layers] if release.layout is not None else []
+    require_sound(release.made / LAYOUT, base_layers={layer.digest for layer in layers if layer.from_base})
 
 
 def _planned(job: Job) -> dict[Platform, ImagePlan]:
@@ -96,7 +106,12 @@ def _bases(job: Job, planned: dict[Platform, ImagePlan]) -> dict[Platform, BaseI
     for reference, platforms in wanted.items():
         job.progress.step(f"base image {reference}")
         pinned = _as_recorded(job, reference)
-        found |= fetch_base(pinned, platforms, cache, offline=job.options.offline, progress=job.progress)
+        try:
+            found |= fetch_base(pinned, platforms, cache, offline=job.options.offline, progress=job.progress)
+        except ImageError as error:
+            ways = "`--no-images` makes the release without images; spec.build.container.base names another base."
+            hint = f"{error.hint}\n{ways}" if error.hint else ways
+            raise ImageError(error.message, hint=hint, output=error.output) from error
     return found
 
 

@@ -14,10 +14,11 @@ from flowctl_core.cli.documents import FailureDocument, ReleaseDocument
 from flowctl_core.cli.failure import show_failure
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import duration_text, size_text
-from flowctl_core.errors import FlowctlError, NotReproducibleError, UsageError
+from flowctl_core.errors import FlowctlError, ImageError, NotReproducibleError, UsageError
 from flowctl_core.job import Engine, Options, ReleaseOptions
 from flowctl_core.models import Platform
 from flowctl_core.models.release import PlatformReport, ReleaseReport
+from flowctl_core.release_images import LAYOUT
 from flowctl_core.release_record import SCAN
 from flowctl_core.release_steps import nothing_built
 from flowctl_core.workflow import run_release
@@ -81,6 +82,8 @@ def release_components(
     for target in targets:
         report = _build_release(engine, options, wanted, target, verbose=verbose)
         error = _verdict(engine, report, target[1])
+        if error is None and flags.push is not None:
+            report = _push(report, target[1], flags.push, verbose=verbose)
         document = ReleaseDocument(**dict(report), error=FailureDocument.of(error).error if error else None)
         documents.append(document.model_dump(mode="json"))
         if not machine_readable():
@@ -90,6 +93,22 @@ def release_components(
         codes.append(error.exit_code if error is not None else 0)
     emit(documents[0] if len(targets) == 1 else documents)
     return next((code for code in codes if code), 0)
+
+
+def _push(report: ReleaseReport, root: Path, reference: str, *, verbose: bool) -> ReleaseReport:
+    """Push the images of a whole release. Raises ImageError."""
+    from flowctl_core.package.push import push_layout
+
+    if report.image_index is None:
+        raise ImageError(
+            f"{report.component} has no image to push",
+            hint="Images are made of programs for linux: name such a platform.",
+        )
+    with make_board([root.name], verbose=verbose) as board:
+        progress = board.row(root.name)
+        progress.step(f"pushing to {reference}")
+        pushed = push_layout(root / report.directory / LAYOUT, reference, progress=progress)
+    return report.model_copy(update={"pushed": str(pushed.reference)})
 
 
 def _verdict(engine: Engine, report: ReleaseReport, root: Path) -> FlowctlError | None:
