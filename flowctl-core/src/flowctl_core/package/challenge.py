@@ -32,6 +32,8 @@ def answer(
     try:
         fields = parse_keqv_list(parse_http_list(rest))
         realm = httpx.URL(fields["realm"])
+        if realm.scheme not in ("http", "https"):
+            raise ValueError(fields["realm"])
     except (ValueError, KeyError, IndexError, httpx.InvalidURL) as error:
         raise ImageError(f"{registry} asks for a token and does not say where to get it") from error
     wanted = {"service": fields.get("service", ""), "scope": " ".join(scopes) or fields.get("scope", "")}

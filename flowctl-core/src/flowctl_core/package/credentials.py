@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from base64 import b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,8 +39,9 @@ def find_credentials(registry: str) -> Credentials | None:
 
     hint = f"Check {path}, or sign in again: docker login {registry}"
     try:
-        known = docker.auth.load_config(str(path))
-        found = known.resolve_authconfig(registry) or {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of a helper that is missing, and then raises
+            found = docker.auth.load_config(str(path)).resolve_authconfig(registry) or {}
     except (DockerException, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ImageError(f"the credentials for {registry} cannot be read: {error}", hint=hint) from error
     token = found.get("IdentityToken") or found.get("identitytoken")

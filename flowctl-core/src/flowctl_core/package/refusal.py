@@ -24,7 +24,7 @@ def refusal(answer: Answer, reference: Reference, what: str) -> ImageError:
         )
     if status == 404:
         return ImageError(
-            f"{registry} does not have {what}", hint="Check the name and the tag of the image.", output=said
+            f"{registry} does not know {what}", hint="Check the name and the tag of the image.", output=said
         )
     if status == 429:
         return ImageError(
