@@ -39,17 +39,19 @@ def says_offline(done: CompletedCommand) -> bool:
 class Fetching:
     """One run of fetch: what it ran and what uv said."""
 
-    def __init__(self, plan: Plan, context: BuildContext) -> None:
+    def __init__(self, plan: Plan, context: BuildContext, interpreter: str | None = None) -> None:
+        """`interpreter` is for releases, which have no environment of their own."""
         self.plan = plan
         self.context = context
         self.recipe = Recipe.of(plan)
         self.ran_code: list[str] = []
         self.fetched = 0
-        self._known = {"--python", state.interpreter(context)}
-        self.environment = {
-            "VIRTUAL_ENV": str(state.environment(context)),
-            "UV_PROJECT_ENVIRONMENT": str(state.environment(context)),
-        }
+        self.interpreter = interpreter or state.interpreter(context)
+        self._known = {"--python", self.interpreter}
+        self.environment: dict[str, str] = {}
+        if interpreter is None:
+            self.environment["VIRTUAL_ENV"] = str(state.environment(context))
+            self.environment["UV_PROJECT_ENVIRONMENT"] = str(state.environment(context))
 
     def uv(self, *arguments: str, may_build: bool | None = None) -> CompletedCommand:
         """Run uv. `may_build` None: first only ready-made wheels, then, if some are missing, builds too.
@@ -107,6 +109,10 @@ def run(plan: Plan, context: BuildContext) -> FetchReport:
     An environment made from the same inputs is left alone. The old one is put aside and comes back when
     something fails. Raises FetchError.
     """
+    if plan.profile == "release":
+        from flowctl_lang_python.release import fetch as release
+
+        return release.run(plan, context)
     digest = state.fetch_digest(plan, context)
     target = state.environment(context)
     ahead = (context.work_dir / BUILD_AHEAD).exists()
@@ -121,7 +127,7 @@ def run(plan: Plan, context: BuildContext) -> FetchReport:
     try:
         with leftovers.watched(plan, context):
             _fill(fetching)
-            _prefetch_build_requirements(fetching)
+            prefetch_build_requirements(fetching)
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         if aside.exists():
@@ -201,14 +207,14 @@ def _anew(recipe: Recipe) -> list[str]:
     return [part for name in recipe.local for part in ("--reinstall-package", name)]
 
 
-def _prefetch_build_requirements(fetching: Fetching) -> None:
+def prefetch_build_requirements(fetching: Fetching) -> None:
     """Bring what building needs into uv's cache, and note its exact versions, so that build runs offline."""
     context, recipe = fetching.context, fetching.recipe
     constraints = context.work_dir / BUILD_CONSTRAINTS
     if not recipe.installable:
         write(constraints, "")
         return
-    python = ("--python", state.interpreter(context))
+    python = ("--python", fetching.interpreter)
     scratch = context.work_dir / "build-requirements"
     shutil.rmtree(scratch, ignore_errors=True)
     wanted = context.work_dir / "build-requirements.in"
@@ -230,14 +236,20 @@ def _prefetch_build_requirements(fetching: Fetching) -> None:
 
 
 def _build_ahead(fetching: Fetching) -> None:
-    """Install the project into a throwaway environment, so that its backend names, and uv caches, all it wants."""
+    """Build the project for a throwaway place, so that its backend names, and uv caches, all it wants."""
     context = fetching.context
     scratch = context.work_dir / "build-ahead"
     name = fetching.plan.component
     context.progress.note(f"the build backend of {name} is asked for its requirements, which runs its code")
-    fetching.environment["VIRTUAL_ENV"] = str(scratch)
-    fetching.uv("venv", "--clear", "--python", state.interpreter(context), str(scratch), may_build=True)
     constraints = str(context.work_dir / BUILD_CONSTRAINTS)
+    if fetching.plan.profile == "release":
+        fetching.ran_code.append(name)
+        arguments = ["--python", fetching.interpreter, "--build-constraints", constraints, "--out-dir", str(scratch)]
+        fetching.uv("build", "--wheel", *arguments, may_build=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+        return
+    fetching.environment["VIRTUAL_ENV"] = str(scratch)
+    fetching.uv("venv", "--clear", "--python", fetching.interpreter, str(scratch), may_build=True)
     arguments = ["--python", str(scratch), "--no-deps", "--build-constraints", constraints, "--editable", "."]
     fetching.uv("pip", "install", *arguments, may_build=True)
     shutil.rmtree(scratch, ignore_errors=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from flowctl_core.errors import FetchError
+from flowctl_lang_python.manifest import normalised
 
 
 def constraints(path: Path) -> str:
@@ -35,6 +37,42 @@ def constraints(path: Path) -> str:
         if marker or names.count(name) == 1
     ]
     return "".join(f"{line}\n" for line in sorted(set(lines)))
+
+
+def hashes(path: Path) -> dict[str, frozenset[str]]:
+    """The archives' digests that a lockfile lists, `sha256:<hex>` by normalised name of the distribution.
+
+    Empty for one that lists none. Raises FetchError for an unreadable lockfile.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+        data = json.loads(content) if content.lstrip().startswith("{") else tomllib.loads(content)
+    except (OSError, ValueError, RecursionError) as error:
+        raise FetchError(
+            f"{path.name} cannot be read: {error}", hint="Make it anew with the tool it belongs to."
+        ) from error
+    found: dict[str, set[str]] = {}
+    for name, files in _files(data if isinstance(data, dict) else {}):
+        listed = (file.get("hash") if isinstance(file, dict) else file for file in files)
+        found.setdefault(normalised(name), set()).update(text for text in listed if isinstance(text, str))
+    return {name: frozenset(listed) for name, listed in found.items() if listed}
+
+
+def _files(data: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """The files of each package: Poetry 1.x lists them under [metadata.files], Pipenv as bare hashes."""
+    metadata = data.get("metadata")
+    older = metadata.get("files") if isinstance(metadata, dict) else None
+    tables = [older] if isinstance(older, dict) else []
+    for section in ("default", "develop"):
+        entries = data.get(section)
+        if isinstance(entries, dict):
+            tables.append({name: entry.get("hashes") for name, entry in entries.items() if isinstance(entry, dict)})
+    packages = data.get("package")
+    for package in packages if isinstance(packages, list) else ():
+        if isinstance(package, dict) and isinstance(package.get("name"), str):
+            tables.append({package["name"]: package.get("files")})
+    for table in tables:
+        yield from ((str(name), files) for name, files in table.items() if isinstance(files, list))
 
 
 def _toml(data: dict[str, Any]) -> list[tuple[str, str, str]]:

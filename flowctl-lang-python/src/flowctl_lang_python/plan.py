@@ -18,6 +18,7 @@ from flowctl_lang_python.manifest import (
     script_metadata,
 )
 from flowctl_lang_python.recipe import Recipe
+from flowctl_lang_python.release import plan as release_plan
 
 _NEVER_INPUTS = (
     "__pycache__/",
@@ -95,6 +96,7 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         test_start=tests.start,
         add_pytest=tests.tool == "pytest" and not project.declares("pytest"),
     )
+    release = release_plan.make(source, project, target, script_requirements, request)
     return Plan(
         component=request.name,
         version=request.version,
@@ -107,7 +109,7 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
             exclude=_NEVER_INPUTS + (_compiled_outputs(source, project) if project.compiled else ()),
             fetch=project.files + _local_files(source, project) + _script_file(script_requirements, target),
         ),
-        toolchain=toolchain.requirements(project, version.version if version else None),
+        toolchain=release.with_tools(toolchain.requirements(project, version.version if version else None)),
         environment=dict(toolchain.ENVIRONMENT),
         passthrough=toolchain.PASSTHROUGH,
         # Nothing in `fetched`: the environment is an artifact, so that the cache can restore it without any
@@ -115,8 +117,11 @@ def make(source: SourceTree, request: PlanRequest) -> Plan:
         generated=_generated(project),
         fetch_runs_code=recipe.ask_backend or recipe.dynamic is not None or bool(project.outside or project.local),
         settings=request.settings,
-        details=recipe.model_dump(mode="json"),
-        warnings=tuple(warnings),
+        limitations=release.limitations,
+        details=recipe.model_copy(update={"release": release.recipe}).model_dump(
+            mode="json", exclude=None if release.recipe else {"release"}
+        ),
+        warnings=(*warnings, *release.warnings),
     )
 
 

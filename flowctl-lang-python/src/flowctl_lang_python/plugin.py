@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from flowctl_core import hookimpl
 from flowctl_core.models import (
+    Artifact,
     BuildContext,
     BuildResult,
     CleanReport,
+    DependencyReport,
     Detection,
     FetchReport,
+    ImagePlan,
+    Limitation,
     Plan,
     PlanRequest,
+    ReleaseResult,
     SourceTree,
     TestReport,
     ToolRequirement,
@@ -20,7 +25,7 @@ from flowctl_core.models import (
 class PythonBuilder:
     """Builds Python components: an environment of their own, the project in it, and a launcher."""
 
-    contract = 1
+    contract = 2
 
     @hookimpl
     def flowctl_detect(self, source: SourceTree) -> Detection | None:
@@ -70,6 +75,34 @@ class PythonBuilder:
         from flowctl_lang_python.build import clean
 
         return clean(plan, context)
+
+    @hookimpl
+    def flowctl_limitations(self, plan: Plan, context: BuildContext) -> tuple[Limitation, ...]:
+        """Locked packages without a wheel for the interpreter that was found."""
+        from flowctl_lang_python.release.limitations import find
+
+        return find(plan, context)
+
+    @hookimpl
+    def flowctl_build_multiplatform(self, plan: Plan, context: BuildContext) -> ReleaseResult:
+        """One executable for each platform, from wheels for that platform."""
+        from flowctl_lang_python.release.build import run
+
+        return run(plan, context)
+
+    @hookimpl
+    def flowctl_dependencies(self, plan: Plan, context: BuildContext) -> DependencyReport:
+        """The wheels that go into the executables, and what building the project needs."""
+        from flowctl_lang_python.release.dependencies import report
+
+        return report(plan, context)
+
+    @hookimpl
+    def flowctl_image(self, plan: Plan, artifact: Artifact) -> ImagePlan:
+        """A Python image of the version that the executable needs."""
+        from flowctl_lang_python.release.image import plan_image
+
+        return plan_image(plan, artifact)
 
 
 plugin = PythonBuilder()

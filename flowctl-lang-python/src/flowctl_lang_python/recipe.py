@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from flowctl_core.models import Frozen, Plan
+from flowctl_lang_python.release.recipe import ReleaseRecipe
 
 ENVIRONMENT = ".flowctl/env"
 """The component's environment, relative to the source tree: a tree artifact, not relocatable."""
@@ -47,6 +48,8 @@ class Recipe(Frozen):
     """Names of the distributions that are installed from folders of the source, as copies."""
     add_pytest: bool = False
     """pytest is used and not declared."""
+    release: ReleaseRecipe | None = None
+    """None in plans of the profile `dev`."""
 
     @staticmethod
     def of(plan: Plan) -> Recipe:

@@ -7,6 +7,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from flowctl_core.errors import PlanError
 from flowctl_core.models import ToolRequirement
 from flowctl_lang_python.manifest import Project
+from flowctl_lang_python.release import toolchain as release_toolchain
 
 ENVIRONMENT = {
     "UV_PYTHON_DOWNLOADS": "never",  # a build never brings in an interpreter behind the user's back
@@ -95,4 +96,5 @@ def possible() -> tuple[ToolRequirement, ...]:
         python(Project()),
         UV,
         CARGO.model_copy(update={"optional": True, "declared_in": None}),
+        *release_toolchain.possible(),
     )
