@@ -73,7 +73,9 @@ class Driver:
         environ: Mapping[str, str] | None = None,
         settings: LanguageSettings | None = None,
         profile: Profile = "dev",
+        platforms: tuple[Platform, ...] = (),
         entry_point: str | None = None,
+        jobs: int = 2,
         timeout_s: float | None = 600.0,
     ) -> None:
         self.root = root
@@ -84,6 +86,8 @@ class Driver:
         self._environ = os.environ if environ is None else environ
         self._settings = settings
         self._profile = profile
+        self._platforms = platforms or (Platform.host(),)
+        self._jobs = jobs
         self._entry_point = entry_point
         self._timeout_s = timeout_s
         self.source = SourceTree(root=root, component=_component(root))
@@ -105,7 +109,7 @@ class Driver:
             self.source,
             Candidate(builder=self.builder, distribution=record.distribution, detection=detection),
             profile=self._profile,
-            platforms=(Platform.host(),),
+            platforms=self._platforms,
             entry_point=self._entry_point,
             languages={} if self._settings is None else {detection.language: self._settings},
         )
@@ -123,6 +127,7 @@ class Driver:
             work_dir=work_dir,
             tools=find_tools(plan.toolchain, environment, cwd=self.root / plan.root),
             environment=environment,
+            parallel_jobs=self._jobs,
             timeout_s=self._timeout_s,
             runner=self.runner,
             progress=self.progress,

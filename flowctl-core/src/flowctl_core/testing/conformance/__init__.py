@@ -11,11 +11,14 @@ from flowctl_core.testing.conformance.building import BuildingRules
 from flowctl_core.testing.conformance.cleaning import CleaningRules
 from flowctl_core.testing.conformance.detection import DetectionRules
 from flowctl_core.testing.conformance.planning import PlanningRules
+from flowctl_core.testing.conformance.releasing import ReleaseRules
 from flowctl_core.testing.conformance.suite import SuiteRules
 from flowctl_core.testing.conformance.workshop import ExpectedTests
 
 __all__ = ["BuilderConformance", "ExpectedTests"]
 
 
-class BuilderConformance(DetectionRules, PlanningRules, BuildingRules, SuiteRules, CleaningRules, BoundaryRules):
+class BuilderConformance(
+    DetectionRules, PlanningRules, BuildingRules, SuiteRules, ReleaseRules, CleaningRules, BoundaryRules
+):
     """Every rule of the contract as a test; what an author states is described in `Subject`."""

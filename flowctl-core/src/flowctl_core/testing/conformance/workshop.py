@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowctl_core.errors import PluginError
-from flowctl_core.models import BuildResult, Command, Detection, FetchReport, Plan, Runner, TestReport
+from flowctl_core.models import (
+    BuildResult,
+    Command,
+    DependencyReport,
+    Detection,
+    FetchReport,
+    Limitation,
+    Plan,
+    Platform,
+    PlatformOutcome,
+    Runner,
+    TestReport,
+)
 from flowctl_core.plugins.manager import PluginManager
 from flowctl_core.testing.conformance.subject import ExpectedTests, Subject
 from flowctl_core.testing.driver import CallerName, Driver, default_manager
@@ -64,6 +76,22 @@ class Built:
         """What build answered."""
         answer: BuildResult = self.steps["flowctl_build"].answer
         return answer
+
+
+@dataclass
+class Released:
+    """The good project after a release build for several platforms."""
+
+    driver: Driver
+    plan: Plan
+    refused: dict[Platform, Limitation]
+    outcomes: dict[Platform, PlatformOutcome]
+    dependencies: DependencyReport | None
+
+    @property
+    def root(self) -> Path:
+        """The source tree, which artifacts' paths are relative to."""
+        return self.driver.root
 
 
 class Workshop:
@@ -133,6 +161,63 @@ class Workshop:
         started = time.monotonic()
         driver.build(plan)
         return driver, plan, time.monotonic() - started
+
+    @property
+    def makes_releases(self) -> bool:
+        """True when the builder implements the hook that builds for several platforms."""
+        return "flowctl_build_multiplatform" in self.manager.builder(self.subject.builder).hooks
+
+    @cached_property
+    def released(self) -> Released:
+        """The good project, released for the platforms of the design; skips the rule when the builder makes none."""
+        import pytest
+
+        from flowctl_core.testing.conformance.releasing import PLATFORMS
+
+        if not self.makes_releases:
+            pytest.skip("the builder makes no releases")
+        return self.release(self.tree(), PLATFORMS)
+
+    def release_driver(
+        self, root: Path, platforms: tuple[Platform, ...], jobs: int = 2, environ: Mapping[str, str] | None = None
+    ) -> Driver:
+        """A driver for a release, with the environment that core settles for it."""
+        settled = {"SOURCE_DATE_EPOCH": "1700000000", "TZ": "UTC", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+        return Driver(
+            root,
+            self.subject.builder,
+            manager=self.manager,
+            environ={**os.environ, **self.subject.environ, **(environ or {}), **settled},
+            settings=self.subject.settings,
+            profile="release",
+            platforms=platforms,
+            entry_point=self.subject.entry_point,
+            jobs=jobs,
+        )
+
+    def release(
+        self, root: Path, platforms: tuple[Platform, ...], jobs: int = 2, environ: Mapping[str, str] | None = None
+    ) -> Released:
+        """Plan, ask for limitations, fetch and build, one platform after the other."""
+        driver = self.release_driver(root, platforms, jobs, environ)
+        plan = driver.plan()
+        context = driver.context(plan)
+        told = driver.caller.limitations(driver.builder, plan, context)
+        refused = {lim.platform: lim for lim in (*plan.limitations, *told) if lim.platform is not None}
+        driver.fetch(plan)
+        outcomes: dict[Platform, PlatformOutcome] = {}
+        for platform in plan.platforms:
+            if platform in refused:
+                continue
+            output = context.output_dir.parent / "out" / platform.replace("/", "-")
+            output.mkdir(parents=True)
+            result = driver.caller.build_multiplatform(
+                driver.builder, plan.model_copy(update={"platforms": (platform,)}), driver.context(plan, output)
+            )
+            assert result is not None, "flowctl_build_multiplatform answered nothing"
+            outcomes |= {outcome.platform: outcome for outcome in result.outcomes}
+        dependencies = driver.caller.dependencies(driver.builder, plan, driver.context(plan))
+        return Released(driver, plan, refused, outcomes, dependencies)
 
     @cached_property
     def tested(self) -> TestReport:
