@@ -20,11 +20,10 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
     package = str(plan.details["package"])
     files = plan.details.get("files")
     targets = [str(file) for file in files] if isinstance(files, list) and files else [package]
-    trim = ["-trimpath"] if plan.profile == "release" else []
     context.progress.step(f"go build {' '.join(targets)}")
     # With a go.work the build begins by writing a copy of it, which an early start would not see.
     early = plan.details.get("workspace") is not True and plan.profile == "dev"
-    arguments = ["build", *trim, *build_flags(plan, context), "-o", str(output), *targets]
+    arguments = ["build", *build_flags(plan, context), "-o", str(output), *targets]
     done = run_go(plan, context, arguments, early=early)
     if not done.ok:
         raise build_failure(done, f"go build {' '.join(targets)}")

@@ -40,6 +40,11 @@ class Target:
         """The target for a platform."""
         return cls(platform.os, platform.arch, tags, cgo)
 
+    @property
+    def shown(self) -> str:
+        """For messages: `linux/amd64`."""
+        return f"{self.system}/{self.architecture}"
+
     def has(self, tag: str) -> bool:
         """True when a build for this target satisfies the tag."""
         if tag in (self.system, self.architecture, "gc", _IMPLIED.get(self.system)) or tag in self.tags:
@@ -49,6 +54,10 @@ class Target:
         if tag == "unix":
             return self.system in _UNIX
         return _RELEASE.fullmatch(tag) is not None
+
+    def wants(self, name: str, comments: list[str]) -> bool:
+        """True when a file of that name, with these comments above its package clause, belongs to the build."""
+        return self.wants_name(name) and self.wants_header(comments)
 
     def wants_name(self, name: str) -> bool:
         """True unless the file's name says another system or architecture (`poll_windows.go`)."""
@@ -73,6 +82,30 @@ class Target:
 
     def _old(self, term: str) -> bool:
         return not self.has(term[1:]) if term.startswith("!") else self.has(term)
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Several targets: what one of them wants is wanted."""
+
+    targets: tuple[Target, ...]
+
+    @property
+    def shown(self) -> str:
+        """For messages."""
+        return " or ".join(target.shown for target in self.targets)
+
+    def wants(self, name: str, comments: list[str]) -> bool:
+        """See Target."""
+        return any(target.wants(name, comments) for target in self.targets)
+
+    def wants_name(self, name: str) -> bool:
+        """See Target."""
+        return any(target.wants_name(name) for target in self.targets)
+
+
+Wanted = Target | AnyOf
+"""What decides about files."""
 
 
 def evaluate(expression: str, has: Callable[[str], bool]) -> bool:

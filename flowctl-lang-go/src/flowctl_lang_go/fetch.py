@@ -6,11 +6,14 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from flowctl_core.errors import FetchError
 from flowctl_core.models import BuildContext, CompletedCommand, FetchReport, Plan
 from flowctl_lang_go.failures import build_failure, fetch_failure
+from flowctl_lang_go.pinned import fetching, target_environment
 from flowctl_lang_go.toolchain import build_flags, module_mode, run_go
 from flowctl_lang_go.workfile import write_atomically
 
@@ -18,10 +21,12 @@ _DOWNLOADED = re.compile(r"# get \S*?//[^/]+/(?P<module>\S+)/@v/(?P<version>\S+)
 
 
 def fetch(plan: Plan, context: BuildContext) -> FetchReport:
-    """`go mod download`, then a look whether the program's imports are all accounted for.
+    """`go mod download`, which is for all platforms, then a look whether the program's imports are all accounted for.
 
     Nothing to do for vendored modules and loose files. Raises FetchError, ToolchainError or StoreError.
     """
+    if plan.profile == "release":
+        context = fetching(plan, context)
     if module_mode(plan, context) != "readonly":
         return FetchReport(fetched=0)
     what = "go mod download"
@@ -37,7 +42,7 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
         network=not context.offline,
         on_line=lambda line: _show(line, context),
     )
-    modules = _modules(done.stdout)
+    modules = list(json_objects(done.stdout))
     failed = [str(module["Error"]) for module in modules if module.get("Error")]
     if not done.ok or failed:
         raise fetch_failure(
@@ -62,17 +67,20 @@ def _private_copy(plan: Plan, context: BuildContext) -> Path:
 def _check_imports(plan: Plan, context: BuildContext) -> None:
     """Say now, not in the build, that go.mod or go.sum lacks what the program imports."""
     package = str(plan.details["package"])
-    done = run_go(plan, context, ["list", *build_flags(plan, context), "-deps", package], on_line=lambda _: None)
-    if not done.ok:
-        error = build_failure(done, "go list")
-        if error.hint and "go mod tidy" in error.hint:
-            raise FetchError(error.message, hint=error.hint, output=error.output)
+    refused = {limitation.platform for limitation in plan.limitations}
+    able = [platform for platform in plan.platforms if platform not in refused]
+    for environment in [target_environment(plan, one) for one in able] if plan.profile == "release" else [{}]:
+        arguments = ["list", *build_flags(plan, context), "-deps", package]
+        done = run_go(plan, context, arguments, environment=environment, on_line=lambda _: None)
+        if not done.ok:
+            error = build_failure(done, "go list")
+            if error.hint and "go mod tidy" in error.hint:
+                raise FetchError(error.message, hint=error.hint, output=error.output)
 
 
-def _modules(text: str) -> list[dict[str, object]]:
-    """The JSON objects that `go mod download -json` prints one after the other."""
+def json_objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects that `go mod download -json` and `go list -json` print one after the other."""
     decoder = json.JSONDecoder()
-    found = []
     position = text.find("{")
     while position >= 0:
         try:
@@ -80,9 +88,8 @@ def _modules(text: str) -> list[dict[str, object]]:
         except ValueError:
             break
         if isinstance(value, dict):
-            found.append(value)
+            yield value
         position = text.find("{", end)
-    return found
 
 
 def _readable(done: CompletedCommand, failed: list[str], copy: Path | None, cwd: Path) -> CompletedCommand:

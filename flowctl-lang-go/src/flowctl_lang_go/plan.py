@@ -7,6 +7,8 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from pydantic import JsonValue
+
 from flowctl_core.errors import PlanError, SourceError
 from flowctl_core.models import (
     EntryPoint,
@@ -15,14 +17,15 @@ from flowctl_core.models import (
     NativeBuild,
     Plan,
     PlanRequest,
+    Platform,
     SourceTree,
 )
-from flowctl_lang_go.constraints import Target
+from flowctl_lang_go.constraints import AnyOf, Target, Wanted
 from flowctl_lang_go.detect import LANGUAGE, NAMES
 from flowctl_lang_go.manifest import Module, Replacement, is_inside, join, read_module
 from flowctl_lang_go.project import Project, find_project
-from flowctl_lang_go.targets import Tree, is_below
-from flowctl_lang_go.toolchain import PASSTHROUGH, requirements
+from flowctl_lang_go.targets import Tree, is_below, read_header
+from flowctl_lang_go.toolchain import PASSTHROUGH, mode_under, requirements
 
 _OWN = frozenset({"GOTOOLCHAIN", "GOWORK", "GO111MODULE", "GOPROXY", "GONOPROXY"})
 """Variables that the builder itself decides."""
@@ -36,7 +39,9 @@ def make_plan(source: SourceTree, request: PlanRequest) -> Plan:
     environment, warnings = _environment(native, request)
     tags = _tags(request.settings.build_args, native.environment.get("GOFLAGS", ""))
     cgo = environment.get("CGO_ENABLED") != "0"
-    target = Target.of(request.platforms[0], tags, cgo=cgo)
+    release = request.profile == "release"
+    targets = tuple(Target.of(platform, tags, cgo=cgo) for platform in request.platforms)
+    target: Wanted = AnyOf(targets) if release else targets[0]
     tree = Tree(source)
     project = find_project(
         tree, target, root=request.detection_root, name=request.name, entry_point=request.entry_point
@@ -49,7 +54,7 @@ def make_plan(source: SourceTree, request: PlanRequest) -> Plan:
         environment["GOWORK"] = "off"
         warnings += _outer_workspace(source, project)
     package = _relative(project.program.folder, project.root)
-    details = {
+    details: dict[str, JsonValue] = {
         "package": package,
         "files": [] if project.module else _loose_files(tree, project, target),
         "mod": _module_mode(source, project),
@@ -58,6 +63,24 @@ def make_plan(source: SourceTree, request: PlanRequest) -> Plan:
         "modules": {module.path: _relative(module.folder, project.root)[2:] or "." for module in project.members},
         "cgo": traits.cgo and cgo,
     }
+    toolchain = requirements(_declared(project), cgo=cgo and not release)
+    if release:
+        from flowctl_lang_go.platforms import Subject, describe
+        from flowctl_lang_go.zig import REQUIREMENT
+
+        subject = Subject(
+            tree,
+            project,
+            [*project.members, *replaced],
+            request.platforms,
+            tags,
+            environment.get("CGO_ENABLED"),
+            mode_under(environment.get("GOFLAGS", ""), str(details["mod"])),
+        )
+        made = describe(subject)
+        details |= made.details
+        limitations = (*_for_each(limitations, request.platforms), *made.limitations)
+        toolchain += (REQUIREMENT,) if made.may_use_c else ()
     return Plan(
         component=request.name,
         version=request.version,
@@ -67,13 +90,14 @@ def make_plan(source: SourceTree, request: PlanRequest) -> Plan:
         root=project.root,
         entry_points=(EntryPoint(name=request.name, path=package),),
         inputs=_inputs(source, tree, project, replaced, everything=traits.embeds or traits.cgo),
-        toolchain=requirements(_declared(project), cgo=cgo),
+        toolchain=toolchain,
         environment=environment,
-        passthrough=tuple(name for name in PASSTHROUGH if name not in environment),
+        # A release is the same whoever makes it: nothing of the caller's, see `pinned`.
+        passthrough=() if release else tuple(name for name in PASSTHROUGH if name not in environment),
         limitations=limitations,
         settings=request.settings,
         details=details,
-        warnings=(*warnings, *(f"{limitation.reason}; {limitation.remedy}" for limitation in limitations)),
+        warnings=(*warnings, *(f"{one.reason}; {one.remedy}" for one in limitations if one.platform is None)),
     )
 
 
@@ -94,7 +118,10 @@ def _environment(native: NativeBuild, request: PlanRequest) -> tuple[dict[str, s
         found |= host
     for name, value in native.environment.items():
         if name in host:
-            if value != host[name] and request.profile == "dev":
+            if request.profile == "release":
+                wanted = ", ".join(request.platforms)
+                warnings.append(f"component.yaml sets {name}={value}, which is ignored: a release is for {wanted}")
+            elif value != host[name]:
                 warnings.append(
                     f"component.yaml sets {name}={value}, which is ignored: this build is for {platform}; "
                     "spec.platforms says what a release is for"
@@ -153,6 +180,11 @@ def _replaced(source: SourceTree, project: Project) -> tuple[list[Module], tuple
     return list(found.values()), limitations
 
 
+def _for_each(limitations: tuple[Limitation, ...], platforms: tuple[Platform, ...]) -> tuple[Limitation, ...]:
+    """What lies outside the source only bothers a build in the working tree; a release has an export of the source."""
+    return tuple(one.model_copy(update={"platform": platform}) for one in limitations for platform in platforms)
+
+
 def _module_mode(source: SourceTree, project: Project) -> str:
     """`vendor`, `readonly`, or empty for loose files."""
     if project.module is None:
@@ -164,7 +196,7 @@ def _module_mode(source: SourceTree, project: Project) -> str:
     return "vendor" if for_workspace == (project.workspace is not None) else "readonly"
 
 
-def _test_packages(tree: Tree, project: Project, target: Target) -> list[str]:
+def _test_packages(tree: Tree, project: Project, target: Wanted) -> list[JsonValue]:
     if project.module is None:
         named = [posixpath.basename(path) for path in tree.go_files[project.program.folder]]
         return [name for name in named if target.wants_name(name)]
@@ -173,10 +205,8 @@ def _test_packages(tree: Tree, project: Project, target: Target) -> list[str]:
     return [f"{_relative(module.folder, project.root).rstrip('/.') or '.'}/..." for module in project.members]
 
 
-def _loose_files(tree: Tree, project: Project, target: Target) -> list[str]:
-    from flowctl_lang_go.targets import read_header
-
-    found = []
+def _loose_files(tree: Tree, project: Project, target: Wanted) -> list[JsonValue]:
+    found: list[JsonValue] = []
     for path in tree.go_files[project.program.folder]:
         header = None if path.endswith("_test.go") else read_header(tree.source, path, target)
         if header is not None and header.wanted and header.package == "main":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from flowctl_core.errors import PlanError
 from flowctl_core.models import SourceTree
-from flowctl_lang_go.constraints import Target
+from flowctl_lang_go.constraints import Wanted
 from flowctl_lang_go.manifest import (
     Module,
     Workspace,
@@ -39,7 +39,7 @@ class Project:
         return self.module.folder if self.module is not None else self.program.folder
 
 
-def find_project(tree: Tree, target: Target, *, root: str, name: str, entry_point: str | None) -> Project:
+def find_project(tree: Tree, target: Wanted, *, root: str, name: str, entry_point: str | None) -> Project:
     """Choose the program.
 
     `root` is where detection found Go; `entry_point` a file, a folder or a program's name. Raises PlanError when there
@@ -101,7 +101,7 @@ def is_aside(folder: str) -> bool:
     return bool(SIDE_FOLDERS & set(folder.split("/")))
 
 
-def programs_of(tree: Tree, target: Target, modules: Sequence[Module]) -> list[Program]:
+def programs_of(tree: Tree, target: Wanted, modules: Sequence[Module]) -> list[Program]:
     """All main packages of some modules; of loose files where there are none."""
     chosen: Sequence[Module | None] = modules or (None,)
     return [program for module in chosen for program in tree.programs(module, target)]
@@ -111,7 +111,7 @@ def _depth(folder: str) -> int:
     return 0 if folder == "." else folder.count("/") + 1
 
 
-def _asked_for(tree: Tree, target: Target, modules: list[Module], root: str, entry_point: str) -> Program:
+def _asked_for(tree: Tree, target: Wanted, modules: list[Module], root: str, entry_point: str) -> Program:
     wanted = entry_point.strip().removesuffix("/...") or "."
     for module in modules:
         if module.path and (wanted == module.path or wanted.startswith(module.path + "/")):
@@ -142,7 +142,7 @@ def _asked_for(tree: Tree, target: Target, modules: list[Module], root: str, ent
     )
 
 
-def _below(tree: Tree, target: Target, place: str) -> list[Program]:
+def _below(tree: Tree, target: Wanted, place: str) -> list[Program]:
     """Programs in the folders below one, in whatever module; those that serve something beside it only if alone."""
     if place == "." or not tree.source.is_dir(place):
         return []
@@ -151,7 +151,7 @@ def _below(tree: Tree, target: Target, place: str) -> list[Program]:
     return [p for p in programs if not is_aside(posixpath.relpath(p.folder, place))] or programs
 
 
-def _program_at(tree: Tree, target: Target, folder: str, entry_point: str) -> Program:
+def _program_at(tree: Tree, target: Wanted, folder: str, entry_point: str) -> Program:
     program = tree.program(folder, target)
     if program is not None:
         return program
@@ -164,12 +164,12 @@ def _program_at(tree: Tree, target: Target, folder: str, entry_point: str) -> Pr
             hint="Name a folder with `package main`.",
         )
     raise PlanError(
-        f"{entry_point}: no Go file in {_shown(folder)} is for {target.system}/{target.architecture}",
+        f"{entry_point}: no Go file in {_shown(folder)} is for {target.shown}",
         hint="Build constraints or file names exclude them; tags can be given in build_args: [-tags, …].",
     )
 
 
-def _choose(tree: Tree, target: Target, modules: list[Module], root: str, name: str) -> Program:
+def _choose(tree: Tree, target: Wanted, modules: list[Module], root: str, name: str) -> Program:
     every = programs_of(tree, target, modules)
     programs = [program for program in every if not program.aside] or every
     if len(programs) == 1:
@@ -196,7 +196,7 @@ def _name(program: Program, modules: Sequence[Module]) -> str:
     return posixpath.basename(program.folder)
 
 
-def _no_program(tree: Tree, target: Target, modules: list[Module], root: str) -> PlanError:
+def _no_program(tree: Tree, target: Wanted, modules: list[Module], root: str) -> PlanError:
     if not modules and not tree.go_files:
         return PlanError(
             "there is no Go code here: neither go.mod nor *.go",
@@ -212,9 +212,8 @@ def _no_program(tree: Tree, target: Target, modules: list[Module], root: str) ->
     what = f"the module {modules[0].path or modules[0].file}" if len(modules) == 1 else f"the Go code in {_shown(root)}"
     constrained = ""
     if excluded:
-        constrained = (
-            f"; build constraints exclude all files for {target.system}/{target.architecture} in "
-            + ", ".join(_shown(folder) for folder in excluded[:5])
+        constrained = f"; build constraints exclude all files for {target.shown} in " + ", ".join(
+            _shown(folder) for folder in excluded[:5]
         )
     return PlanError(
         f"{what} is a library: no package main with a func main{constrained}",

@@ -11,7 +11,8 @@ from functools import cached_property
 
 from flowctl_core.errors import SourceError
 from flowctl_core.models import SourceTree
-from flowctl_lang_go.constraints import Target
+from flowctl_lang_go.constraints import Wanted
+from flowctl_lang_go.imports import Imports, read_imports
 from flowctl_lang_go.manifest import Module, join
 
 SKIPPED = frozenset({"vendor", "testdata"})
@@ -29,8 +30,6 @@ _LIMIT = 100_000
 _LEADING = re.compile(r"\s+|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _PACKAGE = re.compile(r"package\s+(\w+)")
 _MAIN = re.compile(r"^func\s+main\s*\(\s*\)", re.MULTILINE)
-_DECLARATION = re.compile(r"^(?:func|type|var|const)\b", re.MULTILINE)
-_IMPORT_C = re.compile(r'^\s*(?:import\s+)?"C"', re.MULTILINE)
 _EMBED = re.compile(r"^//go:embed\s", re.MULTILINE)
 
 
@@ -93,12 +92,12 @@ class Tree:
             and not (module and _ignored(folder, module))
         ]
 
-    def programs(self, module: Module | None, target: Target) -> list[Program]:
+    def programs(self, module: Module | None, target: Wanted) -> list[Program]:
         """The main packages of a module (None: of loose files), in folder order."""
         found = [self.program(folder, target) for folder in self.folders(module)]
         return sorted((program for program in found if program), key=lambda program: program.folder)
 
-    def program(self, folder: str, target: Target) -> Program | None:
+    def program(self, folder: str, target: Wanted) -> Program | None:
         """The main package in a folder, if its files for that target are one."""
         for path in self.go_files.get(folder, ()):
             if path.endswith("_test.go"):
@@ -112,7 +111,7 @@ class Tree:
                 return Program(folder, path)
         return None
 
-    def package(self, folder: str, target: Target) -> str:
+    def package(self, folder: str, target: Wanted) -> str:
         """Name of the package in a folder; empty where no file belongs to the target."""
         for path in self.go_files.get(folder, ()):
             if not path.endswith("_test.go"):
@@ -121,7 +120,7 @@ class Tree:
                     return header.package
         return ""
 
-    def traits(self, modules: Iterable[Module | None], target: Target) -> Traits:
+    def traits(self, modules: Iterable[Module | None], target: Wanted) -> Traits:
         """What all non-test files of some modules have between them."""
         cgo = embeds = False
         for module in modules:
@@ -165,12 +164,15 @@ class Header:
     @property
     def imports_c(self) -> bool:
         """True for `import "C"`."""
-        declaration = _DECLARATION.search(self.text, self.start)
-        end = declaration.start() if declaration else len(self.text)
-        return '"C"' in self.text and _IMPORT_C.search(self.text[self.start : end]) is not None
+        return '"C"' in self.text and "C" in self.imports.paths
+
+    @property
+    def imports(self) -> Imports:
+        """Its import declarations."""
+        return read_imports(self.text, self.start)
 
 
-def read_header(source: SourceTree, path: str, target: Target) -> Header | None:
+def read_header(source: SourceTree, path: str, target: Wanted) -> Header | None:
     """Read a Go file up to its package clause; None when it cannot be read or is no Go."""
     try:
         text = source.read_text(path).removeprefix("\ufeff")
@@ -185,7 +187,7 @@ def read_header(source: SourceTree, path: str, target: Target) -> Header | None:
     package = _PACKAGE.match(text, position)
     if package is None:
         return None
-    wanted = target.wants_name(posixpath.basename(path)) and target.wants_header(comments)
+    wanted = target.wants(posixpath.basename(path), comments)
     return Header(package[1], wanted, text, package.end())
 
 

@@ -81,10 +81,14 @@ def module_mode(plan: Plan, context: BuildContext) -> str:
 
     `mod` reads as `readonly`: a build never changes go.mod and go.sum.
     """
-    planned = str(plan.details.get("mod", ""))
+    return mode_under(context.environment.get("GOFLAGS", ""), str(plan.details.get("mod", "")))
+
+
+def mode_under(flags: str, planned: str) -> str:
+    """The module mode that a value of GOFLAGS makes of the planned one."""
     if not planned:
         return ""
-    asked = re.findall(r"(?:^|\s)--?mod=(\w+)", context.environment.get("GOFLAGS", ""))
+    asked = re.findall(r"(?:^|\s)--?mod=(\w+)", flags)
     if not asked:
         return planned
     return "vendor" if asked[-1] == "vendor" else "readonly"
