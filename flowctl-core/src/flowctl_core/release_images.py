@@ -68,7 +68,7 @@ def _as_artifact(made: ReleaseArtifact) -> Artifact:
         digest=made.digest,
         size=made.size,
         format="script" if script else "native",
-        interpreter=(facts.interpreter or "") if facts is not None and script else "",
+        interpreter=made.interpreter,
         static=facts is not None and facts.static,
     )
 

@@ -173,6 +173,7 @@ def _take_file(job: Job, artifact: Artifact, platform: Platform) -> ReleaseArtif
         digest=f"sha256:{digest}",
         size=size,
         facts=facts,
+        interpreter=artifact.interpreter,
     )
 
 

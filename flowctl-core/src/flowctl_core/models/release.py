@@ -65,6 +65,8 @@ class ReleaseArtifact(Frozen):
     """Bytes."""
     facts: BinaryFacts | None = None
     """What its own header says."""
+    interpreter: str = ""
+    """For a script: the program that has to be on PATH where it runs (`python3.11`)."""
 
 
 class PlatformReport(Frozen):
