@@ -1,4 +1,4 @@
-"""Builds and tests the example components with flowctl, runs each shortly, and shows what came of it.
+"""Builds and tests the example components with flowctl, runs each shortly, releases one, and shows what came of it.
 
 ./dev demo              # all of examples/
 ./dev demo rust-processor
@@ -33,6 +33,10 @@ ARGUMENTS = {
     "event-archive": ["--sum-field", "amount"],
 }
 """What a program is started with; the others need nothing."""
+
+RELEASED = "go-source"
+"""The example that a release is made of; any machine can build Go for every platform."""
+PLATFORMS = "linux/amd64,linux/arm64,darwin/amd64"
 
 TRANSFERS = "".join(
     json.dumps({"type": "transfer", "ledger": 100 + n, "asset": "USDC", "from": "A", "to": "B", "amount": amount})
@@ -152,6 +156,23 @@ def run_program(folder: Path, name: str, kind: str) -> str:
     return f"ran, {shown} line{'' if shown == 1 else 's'}" if good else f"exit code {code}, {shown} lines"
 
 
+def release(folder: Path) -> bool:
+    """Build a release for three platforms with images, then build it again and compare; True when all went well."""
+    code, report = flowctl(folder, "component", "build", "--platforms", PLATFORMS)
+    platforms = report.get("platforms")
+    for platform in platforms if isinstance(platforms, list) else ():
+        for artifact in platform["artifacts"]:
+            say(f"  {artifact['path']}  {artifact['size'] / 1e6:.1f} MB  {artifact['digest'][:19]}…")
+    for image in report.get("images") or ():  # type: ignore[attr-defined]
+        say(f"  image for {image['platform']}  {image['size'] / 1e6:.1f} MB  {image['digest'][:19]}…")
+    if code:
+        return False
+    code, report = flowctl(folder, "component", "reproduce")
+    if not code:
+        say(f"  built again: {report['compared']} files have the same bytes")
+    return not code
+
+
 def main() -> int:
     """Show the examples named on the command line, or all; 1 when something failed."""
     folders = sorted(file.parent for file in EXAMPLES.glob("*/component.yaml"))
@@ -169,6 +190,8 @@ def main() -> int:
     for row in rows:
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     failed = [result.folder for result in results if not result.ok]
+    if any(r.folder == RELEASED and r.ok and r.build != NO_TOOLCHAIN for r in results):
+        failed += [] if release(EXAMPLES / RELEASED) else [f"the release of {RELEASED}"]
     left_out = [result.folder for result in results if result.build == NO_TOOLCHAIN]
     done = len(results) - len(failed) - len(left_out)
     say(f"\n{done} of {len(results)} components built, tested and run")

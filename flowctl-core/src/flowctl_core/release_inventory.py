@@ -33,5 +33,7 @@ def write_sbom(job: Job) -> None:
 def scan_dependencies(job: Job) -> None:
     """`metadata/security-scan.json`: findings, or why nothing was scanned."""
     release = job.releasing
+    if release.options.again is not None:  # what is known by now is no part of the comparison
+        return
     release.scan = dependency_steps.scan_dependencies(job, release.dependencies)
     write_json(release.made / SCAN, release.scan.model_dump(mode="json"))
