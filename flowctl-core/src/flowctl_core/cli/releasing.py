@@ -56,6 +56,8 @@ class ReleaseFlags:
             raise UsageError("--commit names what --as-registry builds", hint="Add --as-registry.")
         if self.push is not None and not self.images:
             raise UsageError("--push needs images, and --no-images makes none")
+        if self.container and not self.images:
+            raise UsageError("--container needs an image, and --no-images makes none")
         return ReleaseOptions(
             platforms=parse_platforms(self.platforms) if self.platforms is not None else (),
             as_registry=self.as_registry,
@@ -77,6 +79,11 @@ def release_components(
         raise UsageError("the same folder is named twice")
     if len(targets) > 1 and (wanted.dist is not None or flags.push is not None):
         raise UsageError("--dist and --push are for one component at a time")
+    docker = None
+    if flags.container:
+        from flowctl_core.cli.loading import reach_engine
+
+        docker, wanted = reach_engine(engine, wanted)
     codes = []
     documents = []
     for target in targets:
@@ -84,6 +91,10 @@ def release_components(
         error = _verdict(engine, report, target[1])
         if error is None and flags.push is not None:
             report = _push(report, target[1], flags.push, verbose=verbose)
+        if error is None and docker is not None:
+            from flowctl_core.cli.loading import load_release
+
+            report = load_release(docker, report, target[1], verbose=verbose)
         document = ReleaseDocument(**dict(report), error=FailureDocument.of(error).error if error else None)
         documents.append(document.model_dump(mode="json"))
         if not machine_readable():
@@ -199,7 +210,11 @@ def show_release(report: ReleaseReport, folder: str) -> None:
     say(f"  source   {source}{' with changes that are in no commit' if report.source.dirty else ''}")
     if report.pushed:
         say(f"  pushed   {report.pushed}")
+    if report.loaded is not None:
+        say(f"  loaded   {', '.join(report.loaded.names)}  {size_text(report.loaded.size)}  {report.loaded.id[:19]}…")
     say(f"  check it:  (cd {where} && sha256sum --check --quiet metadata/checksums)")
+    if report.loaded is not None:
+        say(f"  run it:    docker run --rm {report.loaded.names[0]}")
 
 
 def _show_platform(platform: PlatformReport, where: str) -> None:

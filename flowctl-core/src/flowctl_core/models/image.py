@@ -177,3 +177,16 @@ class PushReport(Frozen):
     mounted: int
     """Blobs that the registry took from another of its repositories."""
     already_there: int
+
+
+class LoadedImage(Frozen):
+    """The image that a Docker engine has now."""
+
+    names: tuple[str, ...]
+    """What it is called there: `name:version`, `namespace/name:version`."""
+    id: str
+    """As `docker image ls` shows it: `sha256:<hex>`."""
+    size: int
+    """Bytes, unpacked."""
+    platform: Platform
+    """`os/arch`."""

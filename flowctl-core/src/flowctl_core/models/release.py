@@ -8,6 +8,7 @@ from pydantic import Field
 
 from flowctl_core.models.artifact import ArtifactKind, Material
 from flowctl_core.models.base import Frozen
+from flowctl_core.models.image import LoadedImage
 from flowctl_core.models.platform import Platform
 from flowctl_core.models.scan import SeverityCounts
 
@@ -127,6 +128,8 @@ class ReleaseReport(Frozen):
     """Why not, or what was left out; None when everything was scanned."""
     pushed: str | None = None
     """Reference that the images were pushed to."""
+    loaded: LoadedImage | None = None
+    """What `--container` loaded into the Docker engine."""
     duration_s: float
     """Seconds."""
     warnings: tuple[str, ...] = ()
