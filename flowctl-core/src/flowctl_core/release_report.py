@@ -6,7 +6,6 @@ import time
 
 from flowctl_core.job import Job
 from flowctl_core.models.release import ReleaseImage, ReleaseReport
-from flowctl_core.models.scan import ScanReport
 from flowctl_core.store import dist
 
 
@@ -25,15 +24,7 @@ def release_report(job: Job) -> ReleaseReport:
         image_index=release.layout.index_digest if release.layout is not None else None,
         images=tuple(ReleaseImage(platform=i.platform, digest=i.digest, size=i.size) for i in images),
         vulnerabilities=scan.counts if scan is not None and scan.status != "not-scanned" else None,
-        not_scanned=_not_scanned(scan),
+        not_scanned=scan.reason if scan is not None else None,
         duration_s=round(time.monotonic() - job.started, 4),
         warnings=tuple(dict.fromkeys(job.warnings)),
     )
-
-
-def _not_scanned(scan: ScanReport | None) -> str | None:
-    if scan is None or scan.status == "scanned":
-        return None
-    if scan.status == "partly-scanned":
-        return f"{len(scan.unscanned)} of the dependencies: {scan.unscanned[0].reason}"
-    return scan.reason

@@ -6,9 +6,13 @@ import io
 import json
 import os
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,7 @@ import pytest
 from flowctl_core.errors import PluginError, ScanError
 from flowctl_core.models import Dependency, ScanReport
 from flowctl_core.scan import database_files
+from flowctl_core.scan.index_sweep import sweep_indexes
 from flowctl_core.scan.osv import ScanSettings, scan
 
 from .conftest import Writer, depends, made_advisory
@@ -121,7 +126,10 @@ def test_an_ecosystem_that_the_database_lacks_is_not_called_clean(database: Writ
     report = scan(depends("pkg:npm/q@1.0.0", "pkg:pypi/q@1.0"), settings(root))
     assert (report.status, report.packages) == ("partly-scanned", 1)
     assert [(u.package, u.database_lacks_it) for u in report.unscanned] == [("pkg:pypi/q@1.0", True)]
-    assert any("pkg:pypi/q@1.0 was not looked up" in warning for warning in report.warnings)
+    assert report.reason == (
+        "1 of 2 dependencies cannot be looked up, pkg:pypi/q@1.0: the database has no advisories of PyPI"
+    )
+    assert report.warnings == (report.reason,)
     only = scan(depends("pkg:pypi/q@1.0"), settings(root))
     assert (only.status, only.packages) == ("not-scanned", 0)
     assert "no advisories of PyPI" in (only.reason or "")
@@ -199,7 +207,8 @@ def test_files_that_are_no_advisories_are_told_and_do_not_hide_the_others(databa
     assert report.database.unreadable_count == len(BROKEN)
     named = {line.partition(":")[0].removeprefix("npm/") for line in report.database.unreadable}
     assert named == set(BROKEN)
-    assert f"{len(BROKEN)} files of the database are no advisories and were left out" in report.warnings
+    assert report.reason == f"{len(BROKEN)} files of the database are no advisories"
+    assert report.warnings == (report.reason,)
 
 
 def test_a_huge_file_is_not_read_whole(database: Writer, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,3 +453,62 @@ def test_an_empty_archive_in_memory_is_no_database(tmp_path: Path, settings: Set
     (tmp_path / "db" / "all.zip").write_bytes(empty.getvalue())
     with pytest.raises(ScanError, match="has no advisories"):
         scan(depends("pkg:npm/p@1.0.0"), settings(tmp_path / "db"))
+
+
+def test_two_scans_at_once_make_one_index(database: Writer, settings: Settings) -> None:
+    root = database(*(made_advisory(f"GHSA-{n}", "p", ALL) for n in range(200)))
+    with ThreadPoolExecutor(4) as pool:
+        reports = list(pool.map(lambda _: scan(depends("pkg:npm/p@1.0.0"), settings(root)), range(4)))
+    assert len(reports[0].findings) == 200
+    assert reports == [reports[0]] * 4
+
+
+def test_a_scan_that_was_killed_leaves_an_index_that_the_next_one_uses(
+    database: Writer, settings: Settings, tmp_path: Path, believed: None
+) -> None:
+    root = database(*(made_advisory(f"GHSA-{n}", "p", ALL) for n in range(30)))
+    script = f"""
+import os, signal
+from pathlib import Path
+from flowctl_core.scan import index
+read, original = [], index.read_entries
+def killed(root, name):
+    read.append(name)
+    if len(read) == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(root, name)
+index.read_entries = killed
+index.open_index(Path({str(root)!r}), Path({str(tmp_path / "cache")!r}))
+"""
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
+    assert len(scan(depends("pkg:npm/p@1.0.0"), settings(root)).findings) == 30
+
+
+def test_a_full_disk_slows_a_scan_and_fails_none(database: Writer, tmp_path: Path) -> None:
+    root = database(*(made_advisory(f"GHSA-{n}", "p", ALL) for n in range(100)))
+    script = f"""
+import resource
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))  # to SQLite the same as a full disk
+from flowctl_core.models import Dependency, DependencyReport
+from flowctl_core.scan.osv import ScanSettings, scan
+listed = DependencyReport(dependencies=(Dependency(purl="pkg:npm/p@1.0.0"),))
+print(len(scan(listed, ScanSettings(database=Path({str(root)!r}), cache_dir=Path({str(tmp_path / "cache")!r}))).findings))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "100\n", "")
+
+
+def test_indexes_that_nobody_uses_are_swept(database: Writer, settings: Settings) -> None:
+    root = database(made_advisory("GHSA-1", "p", ALL))
+    scan(depends("pkg:npm/p@1.0.0"), settings(root))
+    path = index_file(settings(root))
+    cache = path.parent.parent
+    assert sweep_indexes(cache) == 0
+    os.utime(path, (1, 1))
+    scan(depends("pkg:npm/p@1.0.0"), settings(root))  # used again
+    assert sweep_indexes(cache) == 0
+    os.utime(path, (1, 1))
+    assert sweep_indexes(cache) > 0
+    assert not path.parent.exists()
+    assert sweep_indexes(cache, everything=True) == 0

@@ -50,6 +50,7 @@ def prune(
     from flowctl_core.cli.session import load_configuration, open_cache
     from flowctl_core.errors import UsageError
     from flowctl_core.models.config import Seconds, Size
+    from flowctl_core.scan.index_sweep import sweep_indexes
     from flowctl_core.stamp import sweep_stamps
     from flowctl_core.store.workspaces import sweep_workspaces
 
@@ -61,10 +62,12 @@ def prune(
     loaded = load_configuration()
     result = open_cache(loaded).prune(max_size=limit, older_than_s=age, everything=everything)
     sweep_stamps(everything=everything)
-    swept = sweep_workspaces(loaded.config.build.local.cache_dir, older_than_s=age, everything=everything)
+    cache_dir = loaded.config.build.local.cache_dir
+    swept = sweep_workspaces(cache_dir, older_than_s=age, everything=everything)
+    indexes = sweep_indexes(cache_dir, older_than_s=age, everything=everything)
     if result is None:
         raise StoreError("the cache cannot be pruned", hint="Check the permissions of its folder.")
-    result = result.model_copy(update={"workspaces": swept.workspaces, "bytes": result.bytes + swept.bytes})
+    result = result.model_copy(update={"workspaces": swept.workspaces, "bytes": result.bytes + swept.bytes + indexes})
     if emit(result.model_dump(mode="json")):
         return
     builds, files = counted(result.entries, "build"), counted(result.files, "file")

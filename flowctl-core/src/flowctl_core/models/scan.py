@@ -111,9 +111,9 @@ class ScanReport(Frozen):
     """Known vulnerabilities of what a component is made of."""
 
     status: ScanStatus
-    """`scanned`, `partly-scanned` (see `unscanned`), or `not-scanned` (see `reason`): then nothing is known."""
+    """`scanned`, `partly-scanned` (see `reason` and `unscanned`), or `not-scanned`: then nothing is known."""
     reason: str | None = None
-    """Why nothing was scanned; null otherwise."""
+    """Why nothing or not all was scanned; null when all was."""
     database: ScanDatabase | None = None
     """Where the advisories came from; null when nothing was scanned."""
     packages: int = 0

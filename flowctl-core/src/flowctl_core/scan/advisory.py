@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -123,13 +122,12 @@ _FIRST_YEAR = 1990
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def parse_advisory(content: bytes | str) -> Advisory:
+def parse_advisory(content: bytes) -> Advisory:
     """The advisory in JSON text. Raises NotAnAdvisoryError."""
     try:
-        data = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise NotAnAdvisoryError(f"is not JSON: {error}"[:300]) from error
-    return advisory_from(data)
+        return Advisory.model_validate_json(content)
+    except ValidationError as error:
+        raise _refusal(error) from error
 
 
 def parse_yaml_advisory(content: bytes) -> Advisory:
@@ -156,6 +154,12 @@ def advisory_from(data: Any) -> Advisory:
     try:
         return Advisory.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise NotAnAdvisoryError(f"is no OSV advisory: {place}: {first['msg']}") from error
+        raise _refusal(error) from error
+
+
+def _refusal(error: ValidationError) -> NotAnAdvisoryError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return NotAnAdvisoryError(f"is not JSON: {first['ctx']['error']}"[:300])
+    place = ".".join(str(part) for part in first["loc"])
+    return NotAnAdvisoryError(f"is no OSV advisory: {place + ': ' if place else ''}{first['msg']}")

@@ -67,24 +67,27 @@ def list_files(root: Path) -> dict[str, FileState]:
 
 
 def _walk(folder: Path, prefix: str, found: dict[str, FileState], seen: set[tuple[int, int]], depth: int) -> None:
+    below: dict[str, tuple[int, int]] = {}
     with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda e: e.name):
-            if entry.name.startswith("."):
+        for entry in entries:
+            file = entry.name
+            if file.startswith("."):
                 continue
-            name = prefix + entry.name
-            suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - hundreds of thousands of them
+            matters = _suffix(file) in _SUFFIXES
             try:
                 status = entry.stat()
             except OSError:  # a link to nothing, or round in a circle
-                if suffix in _SUFFIXES:
-                    found[name] = FileState(-1, 0, 0)
+                if matters:
+                    found[prefix + file] = FileState(-1, 0, 0)
                 continue
             if stat.S_ISDIR(status.st_mode):
-                if depth < _MAX_DEPTH and _identity(status) not in seen:
-                    seen.add(_identity(status))
-                    _walk(Path(entry.path), f"{name}/", found, seen, depth + 1)
-            elif stat.S_ISREG(status.st_mode) and suffix in _SUFFIXES:
-                found[name] = FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                below[file] = _identity(status)
+            elif matters and stat.S_ISREG(status.st_mode):
+                found[prefix + file] = FileState(status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    for name, identity in sorted(below.items()):
+        if depth < _MAX_DEPTH and identity not in seen:
+            seen.add(identity)
+            _walk(folder / name, f"{prefix}{name}/", found, seen, depth + 1)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
@@ -146,4 +149,5 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -
 
 
 def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - a name in an archive
+    """Quicker than splitext, which matters for hundreds of thousands of names."""
+    return name[name.rfind(".") :].lower()

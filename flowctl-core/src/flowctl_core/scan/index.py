@@ -19,6 +19,7 @@ from flowctl_core.models.scan import ScanDatabase
 from flowctl_core.scan.advisory import Advisory
 from flowctl_core.scan.database_files import Entry, FileState, list_files, read_entries
 from flowctl_core.scan.ecosystems import BY_NAME, package_key
+from flowctl_core.scan.index_sweep import FOLDER
 
 _FORMAT = 1
 _RACY_S = 2.0
@@ -49,10 +50,13 @@ def open_index(directory: Path, cache_dir: Path | None, note: Callable[[str], No
     path = None
     if cache_dir is not None:
         name = hashlib.sha256(os.fsencode(os.path.realpath(directory))).hexdigest()[:16]
-        path = cache_dir / "osv" / f"{name}.sqlite"
+        path = cache_dir / FOLDER / f"{name}.sqlite"
     while path is not None:
         try:
-            return _renewed(path, directory, files, note)
+            index = _renewed(path, directory, files, note)
+            with contextlib.suppress(OSError):
+                os.utime(path)  # `cache prune` goes by it
+            return index
         except (sqlite3.OperationalError, OSError):
             path = None  # it cannot be written: work without it
         except sqlite3.DatabaseError:  # damaged: make it anew

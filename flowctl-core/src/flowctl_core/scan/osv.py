@@ -23,9 +23,6 @@ from flowctl_core.scan.findings import count, findings_of, in_order
 from flowctl_core.scan.index import open_index
 from flowctl_core.scan.packages import merged, parse_purl, ways_in
 
-_NAMED = 10
-"""So many dependencies that were not looked up are named in warnings; the report lists all."""
-
 
 @dataclass(frozen=True)
 class ScanSettings:
@@ -144,27 +141,32 @@ def _report(
         f"advisory {advisory}: '{text}' is not a version that can be compared"
         for advisory, text in sorted(doubts.texts.items())
     ]
-    if database.unreadable_count:
-        warnings.append(f"{database.unreadable_count} files of the database are no advisories and were left out")
     unscanned = sorted(unscanned, key=lambda u: u.package)
-    if unscanned and packages:
-        warnings += [f"{each.package} was not looked up: {each.reason}" for each in unscanned[:_NAMED]]
-        if len(unscanned) > _NAMED:
-            warnings.append(f"{len(unscanned) - _NAMED} more dependencies were not looked up")
+    missing = []
+    if unscanned:
+        missing.append(
+            f"{len(unscanned)} of {len(everything)} dependencies cannot be looked up, "
+            f"{unscanned[0].package}: {unscanned[0].reason}"
+        )
+    if database.unreadable_count:
+        number = database.unreadable_count
+        are = "file of the database is no advisory" if number == 1 else "files of the database are no advisories"
+        missing.append(f"{number} {are}")
     if unscanned and not packages:
         return ScanReport(
             status="not-scanned",
-            reason=f"none of the {len(everything)} dependencies can be looked up: {unscanned[0].reason}",
+            reason="; ".join(missing),
             database=database,
             unscanned=tuple(unscanned),
             warnings=tuple(warnings),
         )
     return ScanReport(
-        status="partly-scanned" if unscanned or database.unreadable_count else "scanned",
+        status="partly-scanned" if missing else "scanned",
+        reason="; ".join(missing) or None,
         database=database,
         packages=len(packages),
         unscanned=tuple(unscanned),
         findings=in_order(findings),
         counts=count(findings),
-        warnings=tuple(warnings),
+        warnings=(*warnings, *missing),
     )
