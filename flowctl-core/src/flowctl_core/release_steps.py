@@ -11,7 +11,7 @@ from pathlib import Path
 from flowctl_core.build.platforms import PlatformProgress, build_platforms
 from flowctl_core.errors import ArtifactError, PlatformsFailedError
 from flowctl_core.job import Job
-from flowctl_core.models import Artifact, BuildContext, Plan, Platform, PlatformOutcome, ReleaseResult
+from flowctl_core.models import Artifact, ArtifactKind, BuildContext, Plan, Platform, PlatformOutcome, ReleaseResult
 from flowctl_core.models.release import PlatformReport, ReleaseArtifact
 from flowctl_core.package.binary import check_artifact
 from flowctl_core.steps import make_context
@@ -135,12 +135,17 @@ def _take(job: Job, outcome: PlatformOutcome) -> PlatformReport:
 
 def _taken(job: Job, outcome: PlatformOutcome) -> tuple[ReleaseArtifact, ...]:
     files = [artifact for artifact in outcome.artifacts if artifact.kind != "tree"]
-    promised = {entry.name for entry in job.plan.entry_points}
-    made = {Path(artifact.path).name for artifact in files}
+    promised = {_without_ending(entry.name, entry.kind) for entry in job.plan.entry_points}
+    made = {_without_ending(Path(artifact.path).name, artifact.kind) for artifact in files}
     if not files or not promised <= made:
         missing = ", ".join(sorted(promised - made)) or "anything"
         raise ArtifactError(f"the builder did not make {missing}", hint="This is a fault of the builder plugin.")
     return tuple(_take_file(job, artifact, outcome.platform) for artifact in files)
+
+
+def _without_ending(name: str, kind: ArtifactKind) -> str:
+    """A library's ending is its platform's: `libsink.so`, `libsink.dylib`."""
+    return name.partition(".")[0] if kind == "library" else name
 
 
 def _take_file(job: Job, artifact: Artifact, platform: Platform) -> ReleaseArtifact:
