@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,9 @@ class Bench:
     version: str = "0.0.0"
     path: str | None = None
     """PATH, where it is not this process's own: which Rust is found."""
+    hidden: tuple[str, ...] = ()
+    """Tools that this machine shall not have."""
+    jobs: int = 2
     progress: Recorder = field(default_factory=Recorder)
 
     def source(self) -> SourceTree:
@@ -134,7 +138,12 @@ class Bench:
         environment = {**inherited, **plan.environment, **self.environment}
         return BuildContext(
             source_root=self.root,
-            tools=find_tools(plan.toolchain, environment, cwd=self.root),
+            tools={
+                name: tool
+                for name, tool in find_tools(plan.toolchain, environment, cwd=self.root).items()
+                if name not in self.hidden
+            },
+            parallel_jobs=self.jobs,
             environment=environment,
             offline=self.offline,
             timeout_s=900,
@@ -178,6 +187,35 @@ class Bench:
 
     def made(self, result: BuildResult) -> list[Path]:
         return [self.root / artifact.path for artifact in result.artifacts]
+
+
+ARM64 = "aarch64-unknown-linux-gnu"
+
+
+def has_std(rustc: Path, triple: str) -> bool:
+    """By the file system alone, so that what the builder says can be held against it."""
+    asked = subprocess.run(
+        [rustc, "--print", "target-libdir", "--target", triple], capture_output=True, text=True, cwd="/"
+    )
+    return asked.returncode == 0 and any(Path(asked.stdout.strip()).glob("libstd-*.rlib"))
+
+
+@pytest.fixture(scope="session")
+def arm64_path() -> str:
+    """A PATH whose first Rust has the standard library for linux/arm64.
+
+    Debian: `dpkg --add-architecture arm64 && apt-get update && apt-get install rustc-web cargo-web
+    libstd-rust-web-dev:arm64`; with rustup: `rustup target add aarch64-unknown-linux-gnu`.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    for folder in dict.fromkeys((*path.split(os.pathsep), "/usr/bin")):
+        rustc = Path(folder) / "rustc"
+        if rustc.is_file() and (rustc.parent / "cargo").is_file() and has_std(rustc, ARM64):
+            return os.pathsep.join((folder, path))
+    message = f"no rustc here has the standard library for {ARM64}"
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        pytest.fail(f"{message}, and CI is set", pytrace=False)
+    pytest.skip(message)
 
 
 @pytest.fixture

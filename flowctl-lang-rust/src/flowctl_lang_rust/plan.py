@@ -68,20 +68,21 @@ def make_plan(source: SourceTree, request: PlanRequest) -> Plan:
         details=details,
         warnings=tuple(_warnings(project)),
     )
-    return _for_release(plan, source, request, choice, settings, lock) if release else plan
+    return _for_release(plan, source, request, project, choice, settings, lock) if release else plan
 
 
 def _for_release(
     plan: Plan,
     source: SourceTree,
     request: PlanRequest,
+    project: Project,
     choice: Choice,
     settings: list[dict[str, Any]],
     lock: str | None,
 ) -> Plan:
     from flowctl_lang_rust.release import plan as release_plan
 
-    more = release_plan.details(source, request, choice, settings, lock)
+    more = release_plan.details(source, request, project, choice, settings, lock)
     targets = table(more, "targets")
     return plan.model_copy(
         update={

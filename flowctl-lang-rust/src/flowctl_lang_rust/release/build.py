@@ -23,6 +23,7 @@ from flowctl_lang_rust.made import copy, outputs
 from flowctl_lang_rust.release.environment import without_callers_choices
 from flowctl_lang_rust.release.flags import c_flags, path_map, rust_flags
 from flowctl_lang_rust.release.frameworks import MACOS_HINT, missing_framework
+from flowctl_lang_rust.release.naming import wrapper_variables
 from flowctl_lang_rust.release.plan import without_target
 from flowctl_lang_rust.release.route import Route, find_route
 from flowctl_lang_rust.release.rustc import Rustc
@@ -135,6 +136,7 @@ def _variables(
         "CARGO_ENCODED_RUSTFLAGS": rust_flags(plan, rustc, route.triple, mapped),
         f"CARGO_PROFILE_{_variable(profile)}_STRIP": "symbols",
         **c_flags(plan, route.triple, mapped),
+        **wrapper_variables(plan, context, folder),
     }
     if route.linker == "zig":
         variables |= {

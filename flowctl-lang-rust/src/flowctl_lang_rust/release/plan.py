@@ -13,6 +13,7 @@ from flowctl_core.models import Limitation, Plan, PlanRequest, Platform, SourceT
 from flowctl_lang_rust.entry import Choice
 from flowctl_lang_rust.manifest import Package, read_toml, strings, table
 from flowctl_lang_rust.targets import RELEASED_OS, candidates, platform_of
+from flowctl_lang_rust.workspace import Project
 
 PASSTHROUGH = ("PROTOC", "RUSTUP_TOOLCHAIN", "SDKROOT")
 """Caller's variables that a release takes: where things are, never how the code is compiled."""
@@ -28,6 +29,7 @@ _READS_CERTIFICATES = frozenset(
 def details(
     source: SourceTree,
     request: PlanRequest,
+    project: Project,
     choice: Choice,
     settings: Sequence[Mapping[str, Any]],
     lock: str | None,
@@ -47,6 +49,7 @@ def details(
         "targets": targets,
         "rustflags": _rustflags(settings),
         "linkers": dict(_linkers(settings)),
+        "beside_workspace": bool(project.companions),
         "certificates": _reads_certificates(source, lock),
     }
 
