@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +19,11 @@ from flowctl_core.models import (
     BuildResult,
     FetchReport,
     LanguageSettings,
+    Limitation,
     Plan,
     PlanRequest,
+    Platform,
+    PlatformOutcome,
     SourceTree,
     TestReport,
     Tool,
@@ -141,6 +145,64 @@ class Bench:
             cwd=cwd or self.root.parent,
             check=False,
         )
+
+
+@dataclass
+class Release(Bench):
+    """A workbench that takes a project through the release hooks, as core's workflow does on an export."""
+
+    platforms: tuple[str, ...] = (Platform.host(),)
+    version: str = "1.0.0"
+    limitations: tuple[Limitation, ...] = ()
+    report: FetchReport = field(default_factory=FetchReport)
+
+    def plan(self) -> Plan:
+        source = SourceTree(root=self.root)
+        detection = plugin.flowctl_detect(source)
+        assert detection is not None
+        request = PlanRequest.model_validate(
+            {
+                "name": self.name,
+                "version": self.version,
+                "detection_root": detection.root,
+                "language": "python",
+                "entry_point": self.entry_point,
+                "profile": "release",
+                "platforms": self.platforms,
+            }
+        )
+        plan = plugin.flowctl_plan(source, request)
+        return Plan.model_validate_json(plan.model_dump_json())
+
+    def context(self, plan: Plan) -> BuildContext:
+        context = super().context(plan)
+        settled = {"SOURCE_DATE_EPOCH": "1700000000", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+        return context.model_copy(update={"environment": {**context.environment, **settled, **self.environment}})
+
+    def release(self) -> dict[str, PlatformOutcome]:
+        """Fetch, and build each platform by itself, several at once, as core does; outcomes by platform."""
+        plan = self.plan()
+        context = self.context(plan)
+        self.limitations = (*plan.limitations, *plugin.flowctl_limitations(plan, context))
+        self.report = plugin.flowctl_fetch(plan, context)
+
+        def build(platform: Platform) -> PlatformOutcome:
+            output = context.output_dir / platform.replace("/", "-")
+            output.mkdir()
+            part = plan.model_copy(update={"platforms": (platform,)})
+            done = plugin.flowctl_build_multiplatform(part, context.model_copy(update={"output_dir": output}))
+            (outcome,) = done.outcomes
+            return outcome
+
+        with ThreadPoolExecutor() as pool:
+            outcomes = tuple(pool.map(build, plan.platforms))
+        return {outcome.platform: outcome for outcome in outcomes}
+
+    def program(self, outcome: PlatformOutcome) -> Path:
+        """The executable of an outcome that has one."""
+        assert outcome.failure is None, f"{outcome.failure}\n{outcome.output}"
+        (artifact,) = outcome.artifacts
+        return self.root / artifact.path
 
 
 def write_files(root: Path, files: Mapping[str, str]) -> Path:

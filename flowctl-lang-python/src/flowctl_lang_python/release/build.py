@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from flowctl_core.errors import ArtifactError, BuildError
 from flowctl_core.models import Artifact, BuildContext, Plan, Platform, PlatformOutcome, ReleaseResult
@@ -60,8 +59,8 @@ def _build(plan: Plan, context: BuildContext, platform: Platform) -> Artifact:
         chosen.append((project.requirement(own), own))
         strict.add(own.name)
     name = plan.entry_points[0].name
-    with TemporaryDirectory(dir=state.folder(context)) as scratch:
-        pex = Path(scratch) / f"{name}.pex"
+    with executable.workshop(context) as shop:
+        pex = shop / f"{name}.pex"
         executable.make(plan, context, target, python, chosen, pex, embedded.arguments(plan, context, target))
         natives.check(pex, platform, frozenset(strict))
         made = embedded.result(pex, target) if embedded.wanted(plan) else pex

@@ -8,7 +8,6 @@ executable for each platform, so that build finds everything there.
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from flowctl_core.errors import BuildError, FetchError
 from flowctl_core.models import BuildContext, Material, Plan, Platform
@@ -36,8 +35,8 @@ def fetch(plan: Plan, context: BuildContext, platforms: list[Platform]) -> None:
     for platform in platforms:
         target = state.target(plan, context, platform)
         context.progress.step(f"science: interpreter {settings(plan).standalone} for {platform}")
-        with TemporaryDirectory(dir=state.folder(context)) as scratch:
-            empty = Path(scratch) / "empty.pex"
+        with executable.workshop(context) as shop:
+            empty = shop / "empty.pex"
             extra = arguments(plan, context, target)
             done = executable.run_pex(context, target, python, extra, empty, network=not context.offline)
         if not done.ok:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 from flowctl_core.errors import BuildError
 from flowctl_core.models import BuildContext, CompletedCommand, Material, Plan
@@ -24,6 +26,20 @@ def material() -> Material:
     return Material(name="pex", version=version("pex"), purl=f"pkg:pypi/pex@{version('pex')}")
 
 
+@contextmanager
+def workshop(context: BuildContext) -> Iterator[Path]:
+    """A folder for one run of pex, removed afterwards.
+
+    pex writes some paths as URLs, and only ASCII ones: where the component lies in a folder of another name, it works
+    in the system's temporary folder, and keeps nothing for the next time.
+    """
+    usual = state.folder(context)
+    with TemporaryDirectory(prefix="flowctl-pex-", dir=usual if str(usual).isascii() else None) as name:
+        if not name.isascii():
+            raise BuildError(f"pex cannot work in {name}", hint="Set TMPDIR to a folder with an ASCII name.")
+        yield Path(name)
+
+
 def make(
     plan: Plan,
     context: BuildContext,
@@ -38,7 +54,7 @@ def make(
     `wheels` are pairs of a requirement (`name==version`) and the wheel that answers it. Raises BuildError with pex's
     words.
     """
-    ordered = sorted(wheels)
+    ordered = sorted((requirement, _ascii(wheel, output.parent)) for requirement, wheel in wheels)
     arguments = [requirement for requirement, _ in ordered]
     arguments += [part for _, wheel in ordered for part in ("--pre-resolved-dist", str(wheel))]
     sources = output.parent / "sources"
@@ -75,7 +91,15 @@ def run_pex(
     argv += ["--no-pypi", "--no-transitive", "--no-compile", "--no-emit-warnings", "--complete-platform", str(platform)]
     argv += ["--python-shebang", f"/usr/bin/env python{target.python[0]}.{target.python[1]}"]
     argv += ["--output-file", str(output)]
-    return context.run(argv, cwd=str(here), environment=_environment(context), network=network)
+    return context.run(argv, cwd=str(here), environment=_environment(context, output.parent), network=network)
+
+
+def _ascii(wheel: Path, shop: Path) -> Path:
+    if str(wheel).isascii():
+        return wheel
+    copy = shop / "wheels" / wheel.name
+    copy.parent.mkdir(exist_ok=True)
+    return Path(shutil.copyfile(wheel, copy))
 
 
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pex.bin.pex import main; sys.exit(main())"
@@ -98,8 +122,9 @@ def _own_folder(context: BuildContext) -> Path:
     return folder
 
 
-def _environment(context: BuildContext) -> dict[str, str]:
-    root = state.folder(context) / "pex-root"
+def _environment(context: BuildContext, shop: Path) -> dict[str, str]:
+    usual = state.folder(context)
+    root = (usual if str(usual).isascii() else shop) / "pex-root"
     return {"PEX_ROOT": str(root), "PEX_IGNORE_RCFILES": "true", "PYTHONDONTWRITEBYTECODE": "1"}
 
 

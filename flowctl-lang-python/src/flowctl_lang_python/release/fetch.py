@@ -120,6 +120,7 @@ def _from_source(
     if isinstance(made, str):
         return blocked("has no wheel that fits, and building it from source failed", made)
     place, digest = made
+    version = str(parse_wheel_filename(place.name)[1])
     if target.rank(place.name, built=True) is None:
         return blocked(f"has no wheel: built from source it is {place.name}, which does not run on {target.platform}")
     return _dist(fetching.context, package, place, digest, built=True)
