@@ -140,6 +140,24 @@ def test_the_same_bytes_elsewhere(bench: Make, arm64_path: str, tmp_path: Path) 
     assert again == digests
 
 
+def test_the_same_bytes_when_cargo_has_cleared_its_unpacked_crates_out(bench: Make, tmp_path: Path) -> None:
+    home = tmp_path / "cargo home"
+    rustup = os.environ.get("RUSTUP_HOME") or str(Path.home() / ".rustup")
+    files = app(
+        'fn main() { let n: usize = std::env::args().count() - 1; println!("{}", semver::Version::parse("1").is_ok()); '
+        "smallvec::SmallVec::<[u8; 1]>::new().remove(n); }\n",
+        '[dependencies]\nsemver = "1"\nsmallvec = "1"\n',
+    )
+    del files["Cargo.lock"]
+    project = release(bench, files, environment={"CARGO_HOME": str(home), "RUSTUP_HOME": rustup})
+    first = made(project, project.release()["linux/amd64"])
+    assert "/cargo/registry/smallvec-" in run(first).stderr
+    before = digest(first)
+    shutil.rmtree(home / "registry/src")
+    shutil.rmtree(project.root / ".flowctl/work")
+    assert digest(made(project, project.release(fetch=False)["linux/amd64"])) == before
+
+
 def digest(path: Path) -> str:
     return sha256(path.read_bytes()).hexdigest()
 

@@ -72,6 +72,7 @@ def _build(plan: Plan, context: BuildContext, rustc: Rustc, route: Route) -> tup
     folder = context.work_dir / "release" / route.platform.replace("/", "-")
     target_dir = folder / "target"
     argv = [*_program(context, route), *release_arguments(plan, route)]
+    _unpack(plan, context, route, target_dir)
     context.progress.step(f"cargo {' '.join(argv[1:])}")
     done = context.run(
         [*argv, "--message-format=json-render-diagnostics"],
@@ -101,6 +102,18 @@ def _build(plan: Plan, context: BuildContext, rustc: Rustc, route: Route) -> tup
             output=done.stderr,
         )
     return tuple(artifacts)
+
+
+def _unpack(plan: Plan, context: BuildContext, route: Route, target_dir: Path) -> None:
+    """Let cargo unpack the crates that it keeps as archives: which folders are mapped away is told by looking at them.
+
+    Cargo clears unpacked crates out after a while («Cargo home» of the Cargo Book), long after fetch ran.
+    """
+    argv = [str(context.tool("cargo").path), "fetch", "--locked", "--offline", "--target", route.triple]
+    variables = {"CARGO_TARGET_DIR": str(target_dir)}
+    done = context.run(argv, cwd=plan.root, environment=variables, on_line=lambda line: None)
+    if not done.ok:
+        raise failure(done, "cargo fetch")
 
 
 def release_arguments(plan: Plan, route: Route) -> list[str]:
