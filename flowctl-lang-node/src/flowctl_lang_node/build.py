@@ -18,33 +18,10 @@ PREPARED = "prepared.json"
 
 
 def build(plan: Plan, context: BuildContext) -> BuildResult:
-    """See `flowctl_build`.
-
-    Raises DependenciesMissingError when node_modules is missing, incomplete or of another lockfile, and
-    BuildError when the build script fails or does not make the program.
-    """
-    if not is_fetched(plan, context):
-        raise DependenciesMissingError(
-            "the dependencies are not installed, or an install was interrupted",
-            hint="Build without --offline once, so that they can be fetched.",
-        )
+    """See `flowctl_build`. Raises what `make_entry` raises."""
     details: dict[str, Any] = plan.details
     tooling = Tooling(plan, context)
-    before = outputs.snapshot(context.source_root, plan.generated)
-    _forget_stale_state(plan, context)
-    try:
-        _prepare(plan, context, tooling)
-        for folder in details["siblings"]:
-            _run_script(tooling, folder, "build", ())
-        if details["build"] == "script":
-            _run_script(tooling, plan.root, "build", plan.settings.build_args)
-        elif details["build"] == "tsc":
-            _run_compiler(tooling, plan)
-    finally:
-        # Also what a failed build left is the build's own.
-        if plan.generated:
-            outputs.remember(plan, context, before)
-    entry = _entry(plan, context)
+    entry = make_entry(plan, context, tooling)
     _place(plan, context, tooling, entry)
     platform = Platform.host()
     program = (context.output_dir / plan.component).relative_to(context.source_root).as_posix()
@@ -60,6 +37,35 @@ def build(plan: Plan, context: BuildContext) -> BuildResult:
         elif made.is_file() and path not in details["build_info"]:
             artifacts.append(Artifact(path=path, kind="library", platform=platform))
     return BuildResult(artifacts=tuple(artifacts), warnings=_version_warning(plan, context))
+
+
+def make_entry(plan: Plan, context: BuildContext, tooling: Tooling) -> str:
+    """Run the build script, if there is one; the program's file, relative to the source tree.
+
+    Raises DependenciesMissingError when node_modules is missing, incomplete or of another lockfile, and
+    BuildError when the build script fails or does not make the program.
+    """
+    if not is_fetched(plan, context):
+        raise DependenciesMissingError(
+            "the dependencies are not installed, or an install was interrupted",
+            hint="Build without --offline once, so that they can be fetched.",
+        )
+    details: dict[str, Any] = plan.details
+    before = outputs.snapshot(context.source_root, plan.generated)
+    _forget_stale_state(plan, context)
+    try:
+        _prepare(plan, context, tooling)
+        for folder in details["siblings"]:
+            _run_script(tooling, folder, "build", ())
+        if details["build"] == "script":
+            _run_script(tooling, plan.root, "build", plan.settings.build_args)
+        elif details["build"] == "tsc":
+            _run_compiler(tooling, plan)
+    finally:
+        # Also what a failed build left is the build's own.
+        if plan.generated:
+            outputs.remember(plan, context, before)
+    return _entry(plan, context)
 
 
 def _forget_stale_state(plan: Plan, context: BuildContext) -> None:

@@ -14,11 +14,17 @@ from flowctl_lang_node.toolchain import Tooling
 
 MARKER = "fetched.json"
 """Written last, in the work folder: an install that was interrupted has none and is done again."""
+RELEASE_FOLDER = ".flowctl-node"
+"""Folder of an exported source with a link to each package that fetch brought for releases."""
 
 
 def fetch(plan: Plan, context: BuildContext) -> FetchReport:
     """See `flowctl_fetch`. Raises FetchError when the package manager fails, with its own words."""
     details: dict[str, Any] = plan.details
+    if plan.profile == "release":
+        from flowctl_lang_node.release_fetch import fetch_release
+
+        fetch_release(plan, context)
     if not details["installs"]:
         return FetchReport(fetched=0)
     tooling = Tooling(plan, context)
@@ -30,13 +36,14 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
         context.progress.note("node_modules already holds what the lockfile names")
     else:
         marker.unlink(missing_ok=True)
-        arguments = install_arguments(tooling, lockfile=lockfile, offline=context.offline)
+        development = plan.profile != "release" or _builds(plan)
+        arguments = install_arguments(tooling, lockfile=lockfile, offline=context.offline, development=development)
         context.progress.step(f"{tooling.manager} {' '.join(arguments)}")
         done = tooling.run(arguments, cwd=root, network=not context.offline)
         if not done.ok:
             raise _failure(tooling, done, context.offline)
         if not details["manager"]["plug_and_play"]:
-            for path in plan.fetched:
+            for path in installed_paths(plan):
                 (context.source_root / path).mkdir(parents=True, exist_ok=True)
     ran = _run_allowed_scripts(tooling, root, details["allowed_scripts"], context)
     _name_the_others(tooling, root, lockfile, set(details["allowed_scripts"]), context)
@@ -44,15 +51,22 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
     return FetchReport(fetched=_count(context.source_root, root, tooling), ran_code=ran)
 
 
-def install_arguments(tooling: Tooling, *, lockfile: str | None, offline: bool) -> list[str]:
+def _builds(plan: Plan) -> bool:
+    """True when something of the source runs before the program is there, and may need development dependencies."""
+    return bool(plan.details["build"] or plan.details["siblings"] or plan.details["postinstall"])
+
+
+def install_arguments(tooling: Tooling, *, lockfile: str | None, offline: bool, development: bool = True) -> list[str]:
     """The install command: exactly what the lockfile says, no scripts."""
     if tooling.manager == "npm":
         # NODE_ENV=production in somebody's shell must not leave out the compiler.
         command = ["ci"] if lockfile else ["install", "--no-package-lock"]
-        command += ["--ignore-scripts", "--include=dev", "--no-audit", "--no-fund"]
+        which = "--include=dev" if development else "--omit=dev"
+        command += ["--ignore-scripts", which, "--no-audit", "--no-fund"]
         return [*command, "--offline"] if offline else command
     if tooling.manager == "pnpm":
-        command = ["install", "--ignore-scripts", "--prod=false", "--config.confirmModulesPurge=false"]
+        which = f"--prod={'false' if development else 'true'}"
+        command = ["install", "--ignore-scripts", which, "--config.confirmModulesPurge=false"]
         command += ["--frozen-lockfile"] if lockfile else ["--no-lockfile"]
         return [*command, "--offline"] if offline else command
     if tooling.manager == "bun":
@@ -61,7 +75,8 @@ def install_arguments(tooling: Tooling, *, lockfile: str | None, offline: bool) 
     if tooling.berry:
         command = ["install", "--mode=skip-build"]
         return [*command, "--immutable"] if lockfile else command
-    command = ["install", "--ignore-scripts", "--non-interactive", "--production=false"]
+    which = f"--production={'false' if development else 'true'}"
+    command = ["install", "--ignore-scripts", "--non-interactive", which]
     command += ["--frozen-lockfile"] if lockfile else ["--no-lockfile"]
     return [*command, "--offline"] if offline else command
 
@@ -88,6 +103,11 @@ def _failure(tooling: Tooling, done: CompletedCommand, offline: bool) -> FetchEr
     )
 
 
+def installed_paths(plan: Plan) -> list[str]:
+    """What the package manager makes, without what is fetched for releases only."""
+    return [path for path in plan.fetched if not path.startswith(f"{RELEASE_FOLDER}/")]
+
+
 def fetch_digest(plan: Plan, context: BuildContext) -> str:
     """Digest of the manifests and lockfiles that decide what is installed."""
     hasher = hashlib.sha256(json.dumps(plan.details["manager"], sort_keys=True).encode())
@@ -108,7 +128,7 @@ def is_fetched(plan: Plan, context: BuildContext) -> bool:
         marker = json.loads((context.work_dir / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    there = all((context.source_root / path).exists() for path in plan.fetched)
+    there = all((context.source_root / path).exists() for path in installed_paths(plan))
     return there and isinstance(marker, dict) and marker.get("digest") == fetch_digest(plan, context)
 
 

@@ -58,7 +58,7 @@ def plan(source: SourceTree, request: PlanRequest) -> Plan:
     installs = bool(workspace.members) or any(one.all_dependencies for one in packages)
     node = node_range(source, workspace.root, package)
     allowed = _allowed_scripts(source, workspace, package)
-    return Plan(
+    made = Plan(
         component=request.name,
         version=request.version,
         language=LANGUAGE,
@@ -92,6 +92,11 @@ def plan(source: SourceTree, request: PlanRequest) -> Plan:
         },
         warnings=_warnings(manager, installs),
     )
+    if request.profile != "release":
+        return made
+    from flowctl_lang_node.release_plan import release_plan
+
+    return release_plan(made, source, workspace, package)
 
 
 def _declared_main(source: SourceTree) -> str | None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from flowctl_core import hookimpl
 from flowctl_core.models import (
+    Artifact,
     BuildContext,
     BuildResult,
     CleanReport,
+    DependencyReport,
     Detection,
     FetchReport,
+    ImagePlan,
+    Limitation,
     Plan,
     PlanRequest,
+    ReleaseResult,
     SourceTree,
     TestReport,
     ToolRequirement,
@@ -21,7 +26,7 @@ from flowctl_lang_node.detect import LANGUAGE, detect
 class NodeBuilder:
     """Builds TypeScript and JavaScript components."""
 
-    contract = 1
+    contract = 2
 
     @hookimpl
     def flowctl_detect(self, source: SourceTree) -> Detection | None:
@@ -71,6 +76,34 @@ class NodeBuilder:
         from flowctl_lang_node.outputs import clean
 
         return clean(plan, context)
+
+    @hookimpl
+    def flowctl_limitations(self, plan: Plan, context: BuildContext) -> tuple[Limitation, ...]:
+        """Name native addons, which releases cannot carry."""
+        from flowctl_lang_node.addons import limitations
+
+        return limitations(plan, context)
+
+    @hookimpl
+    def flowctl_build_multiplatform(self, plan: Plan, context: BuildContext) -> ReleaseResult:
+        """Make one executable a platform."""
+        from flowctl_lang_node.release import build_multiplatform
+
+        return build_multiplatform(plan, context)
+
+    @hookimpl
+    def flowctl_dependencies(self, plan: Plan, context: BuildContext) -> DependencyReport:
+        """List what the lockfile resolved."""
+        from flowctl_lang_node.dependencies import dependencies
+
+        return dependencies(plan, context)
+
+    @hookimpl
+    def flowctl_image(self, plan: Plan, artifact: Artifact) -> ImagePlan:
+        """A base with the C and C++ libraries, and the executable."""
+        from flowctl_lang_node.image import image
+
+        return image(plan, artifact)
 
 
 plugin = NodeBuilder()

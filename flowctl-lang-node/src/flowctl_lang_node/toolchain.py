@@ -107,7 +107,8 @@ class Tooling:
     Raises ToolchainError when the package manager is nowhere to be found.
     """
 
-    def __init__(self, plan: Plan, context: BuildContext) -> None:
+    def __init__(self, plan: Plan, context: BuildContext, *, node: Path | None = None) -> None:
+        """`node` is used instead of the one that core found."""
         details: dict[str, Any] = plan.details
         self.plan = plan
         self.context = context
@@ -115,11 +116,11 @@ class Tooling:
         self.major = int((details["manager"]["version"] or "0").split(".")[0])
         self.berry: bool = details["manager"]["berry"]
         self._details = details["manager"]
-        self.node = context.tools["node"].path if "node" in context.tools else None
+        self.node = node or (context.tools["node"].path if "node" in context.tools else None)
 
     def node_path(self) -> str:
         """Absolute path of node; ToolchainError without it."""
-        return str(self.context.tool("node").path)
+        return str(self.node or self.context.tool("node").path)
 
     def argv(self) -> list[str]:
         """The package manager, ready for its arguments."""
@@ -134,9 +135,18 @@ class Tooling:
             hint=f"Install it: {install_hint(self.manager, version)}",
         )
 
+    def npm(self, arguments: Sequence[str], *, cwd: str, network: bool = False) -> CompletedCommand:
+        """Run npm itself, whatever the plan's package manager is; ToolchainError without it."""
+        npm = self._npm()
+        if npm is None:
+            raise ToolchainError("npm is needed for releases and was not found", hint=f"Install it: {NODE_HINT}")
+        return self.execute([*npm, *arguments], cwd=cwd, network=network)
+
     def _npm(self) -> list[str] | None:
-        if self.node is not None:
-            for node in (self.node.resolve(), self.node):
+        found = self.context.tools.get("node")
+        if self.node is not None and found is not None:
+            # A release's own node comes without npm: the one beside the node that was found is run by it.
+            for node in (self.node.resolve(), self.node, found.path.resolve(), found.path):
                 script = node.parent.parent / "lib/node_modules/npm/bin/npm-cli.js"
                 if script.is_file():
                     return [str(self.node), str(script)]

@@ -1,0 +1,1 @@
+"""What lockfiles resolved: one module for each package manager's format."""
