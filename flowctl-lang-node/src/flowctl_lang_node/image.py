@@ -15,8 +15,8 @@ ATOMIC_BASE = "docker.io/library/node:{line}-slim"
 
 def image(plan: Plan, artifact: Artifact) -> ImagePlan:
     """See `flowctl_image`."""
-    release: Any = plan.details["release"]
-    line = pins.numbers(release["node"])[0]
+    release: Any = plan.details.get("release")
+    line = pins.numbers(release["node"])[0] if release else 0
     return ImagePlan(
         base=LIBRARIES_BASE if line < pins.NEEDS_LIBATOMIC else ATOMIC_BASE.format(line=line),
         needs_certificates=False,  # Node.js carries its own
