@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing = [name for name in mark.args if find_tool(name) is None]
         if missing:
             unavailable(f"{', '.join(missing)} not found")
+
+
+@pytest.fixture(scope="session")
+def give_up() -> Callable[[str], None]:
+    """For fixtures: `unavailable`."""
+    return unavailable
 
 
 def find_tool(name: str) -> str | None:

@@ -33,11 +33,13 @@ from flowctl_core.models import (
 from flowctl_core.models.config import Config
 
 if TYPE_CHECKING:
+    from flowctl_core.docker_engine.connect import DockerEngine
     from flowctl_core.head_start import HeadStart
-    from flowctl_core.models.build_info import BuildInfo
+    from flowctl_core.models.build_info import BuildInfo, DockerfileInfo
     from flowctl_core.models.image import LayoutReport
-    from flowctl_core.models.release import PlatformReport, SourceIdentity
+    from flowctl_core.models.release import ImageFailure, PlatformReport, SourceIdentity
     from flowctl_core.models.scan import ScanReport
+    from flowctl_core.package.dockerfile import Dockerfile
     from flowctl_core.plugins.call import HookCaller
     from flowctl_core.specfile.load import LoadedSpec
     from flowctl_core.store.cache import BuildCache
@@ -110,6 +112,12 @@ class Release:
     """Where it is put together: beside the target."""
     dependencies: DependencyReport | None = None
     layout: LayoutReport | None = None
+    dockerfile: Dockerfile | None = None
+    """What its images are built from; None: they are assembled."""
+    docker: DockerEngine | None = None
+    """Set where there is a Dockerfile to build."""
+    built_by_dockerfile: DockerfileInfo | None = None
+    image_failures: list[ImageFailure] = field(default_factory=list)
     scan: ScanReport | None = None
 
     def discard(self) -> None:

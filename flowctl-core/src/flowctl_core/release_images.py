@@ -7,6 +7,7 @@ from flowctl_core.job import Job
 from flowctl_core.models import Artifact, ImagePlan, Platform
 from flowctl_core.models.image import BaseImage, ImageInput
 from flowctl_core.models.release import ReleaseArtifact
+from flowctl_core.release_dockerfile import build_by_dockerfile
 from flowctl_core.release_record import own_metadata
 from flowctl_core.release_steps import CONTAINERS
 
@@ -18,6 +19,10 @@ def assemble_images(job: Job) -> None:
     """One image for each linux platform that was built, and the index over them."""
     release = job.releasing
     if not release.options.images:
+        return
+    if release.dockerfile is not None:
+        build_by_dockerfile(job, release.made / LAYOUT, release.made / INDEX_COPY)
+        _require_sound(job)
         return
     planned = _planned(job)
     if not planned:
@@ -42,7 +47,11 @@ def _require_sound(job: Job) -> None:
 
     release = job.releasing
     layers = [layer for image in release.layout.images for layer in image.layers] if release.layout is not None else []
-    require_sound(release.made / LAYOUT, base_layers={layer.digest for layer in layers if layer.from_base})
+    require_sound(
+        release.made / LAYOUT,
+        base_layers={layer.digest for layer in layers if layer.from_base},
+        rules=release.dockerfile is None,
+    )
 
 
 def _planned(job: Job) -> dict[Platform, ImagePlan]:
@@ -117,7 +126,7 @@ def _bases(job: Job, planned: dict[Platform, ImagePlan]) -> dict[Platform, BaseI
 
 def _base_reference(job: Job, plan: ImagePlan) -> str | None:
     """component.yaml names the base, else the configuration, else the builder; «scratch» is none."""
-    declared = job.spec.spec.container_base if job.spec is not None else None
+    declared = job.spec.spec.container_build.base if job.spec is not None else None
     configured = job.engine.config.build.images.base.get(job.plan.language)
     reference = declared or configured or plan.base
     return None if reference == "scratch" else reference

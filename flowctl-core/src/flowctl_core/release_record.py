@@ -91,6 +91,7 @@ def _images(job: Job) -> ImagesInfo | None:
     return ImagesInfo(
         index=layout.index_digest,
         compressor=f"{compressor.name} {compressor.version}, level {compressor.level}, {compressor.block_size} bytes",
+        dockerfile=job.releasing.built_by_dockerfile,
         bases=tuple(bases.values()),
         images=tuple(
             ImageInfo(

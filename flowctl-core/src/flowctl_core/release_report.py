@@ -23,6 +23,7 @@ def release_report(job: Job) -> ReleaseReport:
         platforms=tuple(release.platforms),
         image_index=release.layout.index_digest if release.layout is not None else None,
         images=tuple(ReleaseImage(platform=i.platform, digest=i.digest, size=i.size) for i in images),
+        image_failures=tuple(release.image_failures),
         vulnerabilities=scan.counts if scan is not None and scan.status != "not-scanned" else None,
         not_scanned=scan.reason if scan is not None else None,
         duration_s=round(time.monotonic() - job.started, 4),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from flowctl_core.build.platforms import PlatformProgress, build_platforms
 from flowctl_core.errors import ArtifactError, PlatformsFailedError
 from flowctl_core.job import Job
 from flowctl_core.models import Artifact, ArtifactKind, BuildContext, Plan, Platform, PlatformOutcome, ReleaseResult
-from flowctl_core.models.release import PlatformReport, ReleaseArtifact
+from flowctl_core.models.release import ImageFailure, PlatformReport, ReleaseArtifact
 from flowctl_core.package.binary import check_artifact
 from flowctl_core.steps import make_context
 from flowctl_core.store import dist
@@ -105,6 +105,15 @@ def nothing_built(reports: list[PlatformReport]) -> PlatformsFailedError:
         f"{which} could be built\n{lines}" if which == "no platform" else f"{which} could not be built\n{lines}",
         hint="\n".join(hints) or None,
         output="\n\n".join(said) or None,
+    )
+
+
+def image_missing(failures: Sequence[ImageFailure]) -> PlatformsFailedError:
+    """The error for a release that lacks images, with all that the engine said."""
+    return PlatformsFailedError(
+        "\n".join(f"no image for {failure.platform}: {failure.reason}" for failure in failures),
+        hint="\n".join(dict.fromkeys(failure.hint for failure in failures if failure.hint)) or None,
+        output="\n\n".join(f"{failure.platform}:\n{failure.output}" for failure in failures if failure.output) or None,
     )
 
 

@@ -65,6 +65,7 @@ FINISH: tuple[Step, ...] = (
 
 def release_way() -> tuple[Step, ...]:
     """The steps of a release, in order; imported on first use, since a local build needs none of them."""
+    from flowctl_core.release_dockerfile import read_dockerfile
     from flowctl_core.release_images import assemble_images
     from flowctl_core.release_inventory import list_dependencies, scan_dependencies, write_sbom
     from flowctl_core.release_record import write_checksums, write_metadata
@@ -77,6 +78,7 @@ def release_way() -> tuple[Step, ...]:
         choose_platforms,  # --platforms, component.yaml, configuration
         detect,  # all builders answer, one wins
         plan,  # profile release
+        read_dockerfile,  # where there is one: without an engine no time is spent
         choose_target,  # dist/, unless the source has something of that name
         digest_inputs,  # for the memory of fetch; the release itself is always built
         find_toolchain,

@@ -20,7 +20,7 @@ from flowctl_core.models import Platform
 from flowctl_core.models.release import PlatformReport, ReleaseReport
 from flowctl_core.release_images import LAYOUT
 from flowctl_core.release_record import SCAN
-from flowctl_core.release_steps import nothing_built
+from flowctl_core.release_steps import image_missing, nothing_built
 from flowctl_core.workflow import run_release
 
 Target = tuple[Path, Path]
@@ -126,6 +126,8 @@ def _verdict(engine: Engine, report: ReleaseReport, root: Path) -> FlowctlError 
     """What makes the command fail although there is a release."""
     if any(platform.state != "built" for platform in report.platforms):
         return nothing_built(list(report.platforms))
+    if report.image_failures:
+        return image_missing(report.image_failures)
     threshold = engine.config.build.scan.fail_on
     if threshold is None:
         return None

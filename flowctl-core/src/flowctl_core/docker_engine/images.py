@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from typing import IO
 
 from pydantic import Field, JsonValue
 
 from flowctl_core.docker_engine.connect import DockerEngine
-from flowctl_core.errors import EngineError
+from flowctl_core.errors import EngineError, StoreError
 from flowctl_core.models.base import Frozen
 from flowctl_core.models.platform import Platform
 
@@ -73,6 +75,30 @@ def load(engine: DockerEngine, archive: Iterable[bytes]) -> None:
         for message in messages(client.load_image(archive)):
             if "error" in message:
                 raise EngineError(f"the Docker engine cannot load the image: {message['error']}")
+
+
+def save(engine: DockerEngine, image: str, target: IO[bytes]) -> None:
+    """Write the image as a docker-archive, rewound. Raises EngineError, StoreError."""
+    with engine.work(f"give the image {image}") as client:
+        for data in client.get_image(image):
+            try:
+                target.write(data)
+            except OSError as error:
+                raise StoreError.of(error, doing="written") from error
+    target.seek(0)
+
+
+def drop_image(engine: DockerEngine, image: str) -> None:
+    """Remove an image that nothing names or uses any more; any other stays."""
+    with suppress(EngineError), engine.work("remove an image") as client:
+        client.remove_image(image)
+
+
+def name_image(engine: DockerEngine, image: str, name: str) -> None:
+    """Give an image a further name. Raises EngineError."""
+    repository, _, tag = name.rpartition(":")
+    with engine.work(f"name an image {name}") as client:
+        client.tag(image, repository, tag)
 
 
 def messages(stream: Iterable[object]) -> Iterator[dict[str, JsonValue]]:

@@ -65,6 +65,24 @@ class ImageInfo(Frozen):
     """Of the layers uncompressed."""
 
 
+class DockerfileInfo(Frozen):
+    """What a Docker engine built images from. It promises no equal bytes: what RUN fetches and writes is of its day."""
+
+    reproducible: Literal[False] = False
+    path: str | None
+    """Relative to the component's folder; None: the text stands in component.yaml."""
+    digest: str
+    """Of the text."""
+    context: str
+    """Folder that the Dockerfile sees, relative to the component's folder."""
+    target: str | None = None
+    """Stage."""
+    args: dict[str, str] = {}
+    """Build arguments that component.yaml gives."""
+    engine: str
+    """Version of the Docker engine."""
+
+
 class ImagesInfo(Frozen):
     """All container images of the release."""
 
@@ -72,6 +90,8 @@ class ImagesInfo(Frozen):
     """Digest of the multi-platform index."""
     compressor: str
     """Name and version: zlib, zlib-ng and isal differ in bytes."""
+    dockerfile: DockerfileInfo | None = None
+    """Set when a Docker engine built the images; else flowctl assembled them."""
     bases: tuple[BaseImageInfo, ...] = ()
     images: tuple[ImageInfo, ...] = ()
 

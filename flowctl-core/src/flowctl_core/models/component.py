@@ -41,6 +41,28 @@ class NativeBuild(Frozen):
     """System packages."""
 
 
+class ContainerBuild(Frozen):
+    """How the container image is built, and in which one tests run (`build.container`)."""
+
+    base: str | None = None
+    """Base of an image that is assembled without a Dockerfile; `scratch` is none."""
+    dockerfile: str | None = None
+    """Text of a Dockerfile, or the path of one, relative to the component."""
+    context: str = "."
+    """Folder given to the Dockerfile, relative to the component."""
+    args: dict[str, str] = Field(default_factory=dict)
+    target: str | None = None
+    """Stage of the Dockerfile."""
+    test_image: str | None = None
+    """Image whose containers run the tests of `flowctl component test --container`."""
+
+    @property
+    def has_text(self) -> bool:
+        """True when `dockerfile` is the text itself and not a path: it has lines, or begins as a Dockerfile must."""
+        text = (self.dockerfile or "").strip()
+        return "\n" in text or re.match(r"(FROM|ARG)\s", text, re.IGNORECASE) is not None
+
+
 class LanguageSpec(Frozen):
     """One entry of `spec.languages`, normalised."""
 
@@ -155,12 +177,19 @@ class ComponentSpec(Frozen):
         return tuple(ScanIgnore.model_validate(entry) for entry in listed) if isinstance(listed, list) else ()
 
     @property
-    def container_base(self) -> str | None:
-        """`build.container.base`: the image's base, from `spec.build` or the primary language."""
-        sections = [_mapping(self._spec.get("build"))]
-        sections += [_mapping(body.get("build")) for _, body in _language_entries(self._spec.get("languages"))][:1]
-        bases = (_text(_mapping(section.get("container")).get("base")) for section in sections)
-        return next((base for base in bases if base), None)
+    def container_build(self) -> ContainerBuild:
+        """`build.container`: of the primary language, with what `spec.build` says laid over it field by field."""
+        primary = next((_mapping(body.get("build")) for _, body in _language_entries(self._spec.get("languages"))), {})
+        over = _mapping(self._spec.get("build"))
+        found = {**_mapping(primary.get("container")), **_mapping(over.get("container"))}
+        return ContainerBuild(
+            base=_text(found.get("base")),
+            dockerfile=_text(found.get("dockerfile")),
+            context=_text(found.get("context")) or ".",
+            args={name: _text(value) or "" for name, value in _mapping(found.get("args")).items()},
+            target=_text(found.get("target")),
+            test_image=_text(found.get("test_image")),
+        )
 
     def build_extra(self, key: str) -> JsonValue:
         """An unknown field of `spec.build`, else of the primary language's `build`; None without one."""

@@ -88,6 +88,11 @@ class ContainerBuildSection(Document):
     base: Text | None = Field(
         None, description="Base of an image that is assembled without a Dockerfile; `scratch` is none."
     )
+    test_image: Text | None = Field(
+        None,
+        description="Image in which `flowctl component test --container` runs the tests.",
+        examples=["golang:1.23"],
+    )
 
 
 class IgnoredVulnerability(Document):

@@ -107,6 +107,13 @@ class ImagesConfig(_Section):
     base: dict[str, str] = Field(
         {}, description="Base image for each language, where component.yaml names none; `scratch` is none."
     )
+    dockerfiles: bool = Field(
+        True,
+        description="Build images from a component's Dockerfile, in the Docker engine; false: assemble them always.",
+    )
+    test: dict[str, str] = Field(
+        {}, description="Image for each language in which `flowctl component test --container` runs tests."
+    )
 
 
 class BuildConfig(_Section):

@@ -101,6 +101,19 @@ class ReleaseImage(Frozen):
     """Bytes of all its blobs."""
 
 
+class ImageFailure(Frozen):
+    """A container image that the Docker engine could not build."""
+
+    platform: Platform
+    """`os/arch`."""
+    reason: str
+    """Why not."""
+    hint: str | None = None
+    """What would make it possible."""
+    output: str | None = None
+    """What the engine itself printed, whole."""
+
+
 class ReleaseReport(Frozen):
     """The answer of a release build (`-o json` prints exactly these fields)."""
 
@@ -122,6 +135,8 @@ class ReleaseReport(Frozen):
     """Digest of the multi-platform image index; None without images."""
     images: tuple[ReleaseImage, ...] = ()
     """One for each linux platform."""
+    image_failures: tuple[ImageFailure, ...] = ()
+    """Images of a Dockerfile that are missing, and why."""
     vulnerabilities: SeverityCounts | None = None
     """Findings by severity, without those that component.yaml ignores; None when nothing was scanned."""
     not_scanned: str | None = None

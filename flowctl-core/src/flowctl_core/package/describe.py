@@ -56,12 +56,7 @@ def describe_image(
         environment = {"PATH": _PATH, **environment}
         if plan.needs_certificates:
             environment = {"SSL_CERT_FILE": CERTIFICATES, **environment}
-    labels = {
-        **_text_labels(about),
-        **_component_labels(component, version, spec, body, metadata),
-        **_standard_labels(component, version, about, source, base),
-        **plan.labels,
-    }
+    labels = {**image_labels(component, version, spec, source, own_metadata, base), **plan.labels}
     return ImageInput(
         platform=platform,
         base=base,
@@ -74,6 +69,26 @@ def describe_image(
         volumes=tuple(sorted(v.path for v in body.volumes if v.path and v.path.startswith("/"))),
         author=about.author or "",
     )
+
+
+def image_labels(
+    component: str,
+    version: str,
+    spec: ComponentSpec | None,
+    source: SourceIdentity,
+    own_metadata: Mapping[str, JsonValue] | None = None,
+    base: BaseImage | None = None,
+) -> dict[str, str]:
+    """What an image says of the component in it, however it is built."""
+    document = ComponentDocument.model_validate(spec.data) if spec is not None and spec.data else None
+    body = document.spec if document is not None else ComponentBody()
+    about = document.metadata if document is not None else DocumentMetadata(name=component)
+    metadata = metadata_json(component, version, spec, own_metadata)
+    return {
+        **_text_labels(about),
+        **_component_labels(component, version, spec, body, metadata),
+        **_standard_labels(component, version, about, source, base),
+    }
 
 
 def _standard_labels(

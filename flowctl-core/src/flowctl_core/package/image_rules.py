@@ -31,8 +31,8 @@ _WHITEOUT = ".wh."
 Json = dict[str, JsonValue]
 
 
-def check_config(config: Json) -> Iterator[str]:
-    """Problems of a config (image-spec config.md)."""
+def check_config(config: Json, *, rules: bool = True) -> Iterator[str]:
+    """Problems of a config (image-spec config.md); without `rules` those of the format alone."""
     for key in ("os", "architecture"):
         if not isinstance(config.get(key), str) or not config[key]:
             yield f"the config has no {key}"
@@ -40,11 +40,10 @@ def check_config(config: Json) -> Iterator[str]:
     if not isinstance(created, str) or not _TIME.fullmatch(created):
         yield f"created is {created!r}, not a time as RFC 3339 writes it"
     run = _mapping(config.get("config"))
-    user = str(run.get("User") or "")
-    if user.partition(":")[0] in _ROOT:
-        yield f"it runs as root (User is {user!r})"
-    if not _strings(run.get("Entrypoint")):
-        yield "it has no entry point"
+    if rules:
+        yield from check_user(config)
+        if not _strings(run.get("Entrypoint")):
+            yield "it has no entry point"
     for text in _strings(run.get("Env")):
         if "=" not in text or text.startswith("="):
             yield f"Env has {text!r}, which sets no variable"
@@ -55,6 +54,13 @@ def check_config(config: Json) -> Iterator[str]:
     for label in REQUIRED_LABELS:
         if not labels.get(label):
             yield f"the label {label} is missing"
+
+
+def check_user(config: Json) -> Iterator[str]:
+    """Says so when the image runs as root."""
+    user = str(_mapping(config.get("config")).get("User") or "")
+    if user.partition(":")[0] in _ROOT:
+        yield f"it runs as root (User is {user!r})"
 
 
 def check_files(config: Json, layers: Sequence[Contents], *, complete: bool) -> Iterator[str]:

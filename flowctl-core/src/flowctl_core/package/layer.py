@@ -31,11 +31,17 @@ def write_layer(
     Raises ImageError for entries that contradict each other or leave the image, for a source that is not a file or
     changed; StoreError when the disk refuses.
     """
-    ordered = arrange(entries)
+    return compress_layer(_stream(arrange(entries), epoch), blobs, pool=pool, parallel=parallel)
+
+
+def compress_layer(
+    archive: Iterable[bytes | memoryview], blobs: Blobs, *, pool: Executor | None = None, parallel: int = 1
+) -> WrittenLayer:
+    """Write the blob of a layer that is a tar stream already. Raises StoreError."""
     whole = sha256()
     with blobs.new() as blob:
         waiting: deque[Future[bytes]] = deque()
-        for block in _blocks(_stream(ordered, epoch)):
+        for block in _blocks(archive):
             if pool is None:
                 whole.update(block)
                 blob.write(compressor.compress(block))

@@ -40,11 +40,24 @@ def write_layout(
     ordered = sorted(images, key=lambda image: image.platform)
     blobs = Blobs(layout)
     threads = parallel or os.cpu_count() or 1
-    with _pool(threads) as pool:
+    with compressors(threads) as pool:
         layers = _write_layers(ordered, blobs, epoch, pool, threads)
     notes = dict(annotations or {})
     written = [_write_image(image, layers, blobs, epoch, notes) for image in ordered]
-    index = documents.encode(documents.index(written, notes))
+    return finish_layout(written, layout, blobs, ref_name=ref_name, annotations=notes, index_copy=index_copy)
+
+
+def finish_layout(
+    written: Sequence[WrittenImage],
+    layout: Path,
+    blobs: Blobs,
+    *,
+    ref_name: str | None = None,
+    annotations: Mapping[str, str] | None = None,
+    index_copy: Path | None = None,
+) -> LayoutReport:
+    """Write the index over images whose blobs are there, and what makes a layout of the folder. See `write_layout`."""
+    index = documents.encode(documents.index(written, annotations or {}))
     digest = blobs.put(index)
     _write(layout / "oci-layout", documents.encode(dict(LAYOUT)))
     if index_copy is not None:
@@ -72,7 +85,8 @@ def _check(images: Sequence[ImageInput], layout: Path) -> None:
 
 
 @contextmanager
-def _pool(threads: int) -> Iterator[Executor | None]:
+def compressors(threads: int) -> Iterator[Executor | None]:
+    """The threads that compress; None where there is just one."""
     if threads == 1:
         yield None
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from flowctl_core.docker_engine.connect import DockerEngine
-from flowctl_core.docker_engine.images import EngineImage, find_image, load
+from flowctl_core.docker_engine.images import EngineImage, find_image, load, name_image
 from flowctl_core.errors import EngineError
 from flowctl_core.models.image import LoadedImage
 from flowctl_core.models.platform import Platform
@@ -28,6 +28,11 @@ def engine_names(component: str, version: str, namespace: str | None) -> tuple[s
     return (f"{name}:{tag}", *((f"{_repository(namespace)}/{name}:{tag}",) if namespace else ()))
 
 
+def scratch_name(component: str, platform: Platform) -> str:
+    """What an image is called that the engine builds for a release: one for each component and platform, no more."""
+    return f"flowctl-build/{_repository(component)}:{platform.replace('/', '-')}"
+
+
 def _repository(name: str) -> str:
     """The name as repositories may be called (distribution/reference): words joined by `.`, `_`, `__` or dashes."""
     dashed = re.sub(r"[^a-z0-9._-]+", "-", name.lower())
@@ -40,7 +45,12 @@ def load_image(engine: DockerEngine, layout: Path, platform: Platform, names: Se
     Raises ImageError when the layout has none, EngineError when the engine does not take it or has another one then.
     """
     image = read_image(layout, platform)
-    load(engine, docker_archive(image, names))
+    there = find_image(engine, image.config_digest)
+    if there is not None and not list(_differences(there, image)):  # loaded before, or built there
+        for name in names:
+            name_image(engine, there.id, name)
+    else:
+        load(engine, docker_archive(image, names))
     found = [_loaded(engine, image, name) for name in names]
     return LoadedImage(names=tuple(names), id=found[0].id, size=found[0].size, platform=platform)
 

@@ -68,6 +68,11 @@ def export_commit(commit: Commit, target: Path, keep: Collection[str]) -> Export
         return _export(entries, target, keep)
 
 
+def exported_files(target: Path) -> tuple[str, ...]:
+    """Paths of the source's files where it was exported to, sorted; nothing that a build added is among them."""
+    return tuple(sorted(_read_manifest(target)))
+
+
 def _read(path: Path, kind: str) -> bytes:
     try:
         return os.fsencode(path.readlink()) if kind == "symlink" else path.read_bytes()
