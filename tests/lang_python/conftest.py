@@ -29,6 +29,7 @@ from flowctl_core.models import (
     Tool,
 )
 from flowctl_core.runners.local import LocalRunner
+from flowctl_core.specfile.load import load_component
 from flowctl_lang_python.plugin import plugin
 
 UV = Path(sys.executable).with_name("uv")
@@ -153,11 +154,13 @@ class Release(Bench):
 
     platforms: tuple[str, ...] = (Platform.host(),)
     version: str = "1.0.0"
+    science: Path | None = None
     limitations: tuple[Limitation, ...] = ()
     report: FetchReport = field(default_factory=FetchReport)
 
     def plan(self) -> Plan:
-        source = SourceTree(root=self.root)
+        file = self.root / "component.yaml"
+        source = SourceTree(root=self.root, component=load_component(file).spec if file.exists() else None)
         detection = plugin.flowctl_detect(source)
         assert detection is not None
         request = PlanRequest.model_validate(
@@ -177,7 +180,11 @@ class Release(Bench):
     def context(self, plan: Plan) -> BuildContext:
         context = super().context(plan)
         settled = {"SOURCE_DATE_EPOCH": "1700000000", "TZ": "UTC", "LC_ALL": "C.UTF-8"}
-        return context.model_copy(update={"environment": {**context.environment, **settled, **self.environment}})
+        tools = dict(context.tools)
+        if self.science is not None:
+            tools["science"] = Tool(name="science", version="0.21.0", path=self.science)
+        environment = {**context.environment, **settled, **self.environment}
+        return context.model_copy(update={"environment": environment, "tools": tools})
 
     def release(self) -> dict[str, PlatformOutcome]:
         """Fetch, and build each platform by itself, several at once, as core does; outcomes by platform."""

@@ -292,3 +292,39 @@ def test_the_wheel_is_built_once_for_a_source_and_anew_for_a_changed_one(tmp_pat
 def test_state_is_plain_json(first: Release) -> None:
     data = json.loads((first.root / ".flowctl" / "work" / "release" / "fetched.json").read_text())
     assert sorted(data["targets"]) == sorted(PLATFORMS)
+
+
+SCIENCE = """\
+# Stands in for science, which no package index has: answers as it does, and writes a file where it would.
+import json, pathlib, sys, tomllib
+words = sys.argv[1:]
+if words == ["--version"]:
+    print("0.21.0")
+    sys.exit()
+manifest = tomllib.loads(pathlib.Path(words[-1]).read_text())["lift"]
+folder = pathlib.Path(words[words.index("--dest-dir") + 1])
+suffixes = [f"-{entry if isinstance(entry, str) else entry['platform']}" for entry in manifest.get("platforms", ())]
+for suffix in suffixes or [""]:
+    (folder / (manifest["name"] + suffix)).write_text(json.dumps(manifest["interpreters"]))
+"""
+
+
+def test_an_embedded_interpreter_is_what_component_yaml_names(tmp_path: Path) -> None:
+    component = (
+        "apiVersion: component.flowctl.io/v1\nkind: ComponentSpec\nmetadata:\n  name: sample\n  version: 1.0.0\n"
+    )
+    component += "spec:\n  build:\n    language: python\n    python:\n      interpreter: embedded\n"
+    component += "      standalone: '20251120'\n      assets: https://mirror.invalid/scie\n"
+    root = write_files(tmp_path / "project", {"main.py": "print('hello')\n", "component.yaml": component})
+    science = tmp_path / "science"
+    science.write_text(f"#!{sys.executable}\n{SCIENCE}")
+    science.chmod(0o755)
+    release = Release(root=root, platforms=(HOST, OTHER), science=science)
+    for platform, outcome in release.release().items():
+        (interpreter,) = json.loads(release.program(outcome).read_text())
+        assert interpreter["release"] == "20251120"
+        assert interpreter["version"] == f"{sys.version_info[0]}.{sys.version_info[1]}"
+        assert interpreter["base_url"].startswith("https://mirror.invalid/scie/")
+        assert outcome.artifacts[0].format == "native"
+        assert outcome.artifacts[0].platform == platform
+        assert [material.name for material in outcome.materials] == ["pex", "python-build-standalone"]

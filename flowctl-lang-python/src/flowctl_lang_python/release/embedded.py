@@ -53,8 +53,8 @@ def arguments(plan: Plan, context: BuildContext, target: Target) -> list[str]:
     if not wanted(plan):
         return []
     chosen = settings(plan)
-    found = ["--scie", "eager", "--pex-and-scie", "--scie-platform", _name(target), "--scie-pbs-stripped"]
-    found += ["--scie-pbs-release", chosen.standalone, "--scie-name-style", "platform-file-suffix"]
+    found = ["--scie", "eager", "--no-scie-only", "--scie-platform", _name(target), "--scie-pbs-stripped"]
+    found += ["--scie-pbs-release", chosen.standalone]
     found += ["--scie-python-version", f"{target.python[0]}.{target.python[1]}"]
     found += ["--scie-science-binary", str(context.tool("science").path)]
     return found + (["--scie-assets-base-url", chosen.assets] if chosen.assets else [])
@@ -62,10 +62,11 @@ def arguments(plan: Plan, context: BuildContext, target: Target) -> list[str]:
 
 def result(pex: Path, target: Target) -> Path:
     """The executable that lies beside a pex file. Raises BuildError when there is none."""
-    made = pex.with_name(f"{pex.stem}-{_name(target)}")
-    if not made.is_file():
-        raise BuildError(f"science made no executable for {target.platform}")
-    return made
+    # It has the platform in its name only where that is not this machine's.
+    for made in (pex.with_name(f"{pex.stem}-{_name(target)}"), pex.with_suffix("")):
+        if made.is_file():
+            return made
+    raise BuildError(f"science made no executable for {target.platform}")
 
 
 def materials(plan: Plan, context: BuildContext) -> tuple[Material, ...]:

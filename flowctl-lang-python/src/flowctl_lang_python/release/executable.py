@@ -57,7 +57,7 @@ def make(
     ordered = sorted((requirement, _ascii(wheel, output.parent)) for requirement, wheel in wheels)
     arguments = [requirement for requirement, _ in ordered]
     arguments += [part for _, wheel in ordered for part in ("--pre-resolved-dist", str(wheel))]
-    sources = output.parent / "sources"
+    sources = output.parent / ".sources"
     shutil.rmtree(sources, ignore_errors=True)
     sources.mkdir()
     if staging.stage(plan, context, sources):
@@ -83,9 +83,9 @@ def run_pex(
     network: bool = False,
 ) -> CompletedCommand:
     """Run pex for a target; in a folder of its own, as it takes a folder with a requirement's name for that."""
-    platform = output.with_name("platform.json")
+    platform = output.with_name(".platform.json")
     write(platform, target.complete_platform())
-    here = output.with_name("empty")
+    here = output.with_name(".empty")
     here.mkdir(exist_ok=True)
     argv = [interpreter, "-I", "-c", _START, str(_own_folder(context)), *arguments]
     argv += ["--no-pypi", "--no-transitive", "--no-compile", "--no-emit-warnings", "--complete-platform", str(platform)]
@@ -97,7 +97,7 @@ def run_pex(
 def _ascii(wheel: Path, shop: Path) -> Path:
     if str(wheel).isascii():
         return wheel
-    copy = shop / "wheels" / wheel.name
+    copy = shop / ".wheels" / wheel.name
     copy.parent.mkdir(exist_ok=True)
     return Path(shutil.copyfile(wheel, copy))
 
@@ -124,7 +124,7 @@ def _own_folder(context: BuildContext) -> Path:
 
 def _environment(context: BuildContext, shop: Path) -> dict[str, str]:
     usual = state.folder(context)
-    root = (usual if str(usual).isascii() else shop) / "pex-root"
+    root = (usual if str(usual).isascii() else shop) / ".pex-root"
     return {"PEX_ROOT": str(root), "PEX_IGNORE_RCFILES": "true", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
