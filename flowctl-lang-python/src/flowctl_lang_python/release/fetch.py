@@ -33,7 +33,9 @@ def run(plan: Plan, context: BuildContext) -> FetchReport:
     known = before.targets if before is not None and before.digest == digest else {}
     ahead = (context.work_dir / BUILD_AHEAD).exists()
     lock = state.folder(context) / resolve.LOCK
-    todo = [platform for platform in plan.platforms if platform not in known or not _complete(context, known[platform])]
+    refused = {limitation.platform for limitation in plan.limitations}
+    wanted = [platform for platform in plan.platforms if platform not in refused]
+    todo = [platform for platform in wanted if platform not in known or not _complete(context, known[platform])]
     if known and not todo and not ahead and (context.work_dir / BUILD_CONSTRAINTS).exists():
         return FetchReport(fetched=0)
     fetching = Fetching(plan, context, interpreter.find(plan, context))

@@ -56,7 +56,7 @@ def limitation(platform: Platform, packages: Iterable[str], python: tuple[int, i
         platform=platform,
         reason=f"{shown} {which}{f' and CPython {python[0]}.{python[1]}' if python else ''}, "
         "and compiling for another platform is not possible here",
-        remedy=f"Lock a version that has one, or build on a {platform} worker, which can compile it: "
+        remedy=f"lock a version that has one, or build on a {platform} worker, which can compile it: "
         f"flowctl component build --platforms {platform} --release",
     )
 

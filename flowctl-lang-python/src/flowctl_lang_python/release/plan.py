@@ -83,19 +83,19 @@ def _limitations(
             yield Limitation(
                 platform=platform,
                 reason=f"the package index has no wheels of CPython for {platform}, or no executable can hold them",
-                remedy="Release for linux or darwin, for example --platforms linux/amd64,linux/arm64,darwin/arm64.",
+                remedy="release for linux or darwin: --platforms linux/amd64,linux/arm64,darwin/arm64",
             )
         elif program is None:
             yield Limitation(
                 platform=platform,
                 reason="the project declares no program, and an executable has to start something",
-                remedy="Add one to [project.scripts] in pyproject.toml, or name one with --main.",
+                remedy="add one to [project.scripts] in pyproject.toml, or name one with --main",
             )
         elif recipe.compiles and platform != Platform.host():
             yield Limitation(
                 platform=platform,
                 reason=f"the package compiles {recipe.compiles}, which works here for {Platform.host()} only",
-                remedy=f"Build on a {platform} worker: flowctl component build --platforms {platform} --release",
+                remedy=f"build on a {platform} worker: flowctl component build --platforms {platform} --release",
             )
         elif project.lock == "uv.lock":
             missing = locked_wheels.missing_for_every_python(source, project, platform, recipe.settings)
