@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,20 @@ def test_a_dist_that_cannot_be_written(unprivileged, component: Path) -> None:
     finally:
         component.chmod(0o755)
     assert [path.name for path in component.iterdir() if path.name.startswith(".dist")] == []
+
+
+def test_a_full_disk_leaves_the_old_release(flowctl, component: Path) -> None:
+    """No file may be larger: a write beyond it fails as on a full disk."""
+    flowctl.ok("component", "build", "--platforms", HOST, "--no-images", cwd=component)
+    before = (component / "dist/metadata/checksums").read_text()
+    code = "import os, resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+    code += " resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500)); os.execv(sys.argv[1], sys.argv[1:])"
+    narrow = replace(flowctl, before=(sys.executable, "-c", code))
+    error = narrow.failure("component", "build", "--platforms", HOST, "--no-images", cwd=component)
+    assert (error["code"], error["exit_code"]) == ("store", 40)
+    assert "File too large" in error["message"] and error["hint"]
+    assert (component / "dist/metadata/checksums").read_text() == before
+    assert not list(component.glob(".dist.*"))
 
 
 def test_ctrl_c_ends_the_tools_and_leaves_nothing(flowctl, component: Path) -> None:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowctl_core.errors import FlowctlError, PluginError
+from flowctl_core.errors import FlowctlError, PluginError, StoreError
 from flowctl_core.job import Engine, Job, Options, Release, ReleaseOptions
 from flowctl_core.models import BuildReport, CleanReport, DependencyReport, DetectionReport, Plan, Platform, TestReport
 from flowctl_core.steps import (
@@ -187,6 +187,9 @@ def run_release(
         try:
             for step in release_way():
                 step(job)
+        except OSError as error:
+            release.discard()
+            raise StoreError.of(error, error.filename or export) from error
         except BaseException:
             release.discard()
             raise
