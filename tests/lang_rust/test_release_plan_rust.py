@@ -47,7 +47,7 @@ def test_a_static_library_alone_is_refused(bench: Make) -> None:
     plan = release(bench, LIBRARY | {"Cargo.toml": PACKAGE + '[lib]\ncrate-type = ["staticlib"]\n'}).plan()
     assert [limitation.platform for limitation in plan.limitations] == [*THREE]
     assert "static library" in plan.limitations[0].reason
-    assert plan.limitations[0].remedy == 'Add "cdylib" to crate-type in Cargo.toml.'
+    assert plan.limitations[0].remedy == 'add "cdylib" to crate-type in Cargo.toml'
 
 
 def test_tools_of_a_release_are_optional_and_not_part_of_a_local_plan(bench: Make) -> None:

@@ -17,19 +17,13 @@ from flowctl_core.models import (
     PlatformOutcome,
     ReleaseResult,
 )
-from flowctl_lang_rust.build import chosen
 from flowctl_lang_rust.cargo import failure
 from flowctl_lang_rust.made import copy, outputs
+from flowctl_lang_rust.release.command import release_command, release_variables, unpack
 from flowctl_lang_rust.release.environment import without_callers_choices
-from flowctl_lang_rust.release.flags import c_flags, path_map, rust_flags
 from flowctl_lang_rust.release.frameworks import MACOS_HINT, missing_framework
-from flowctl_lang_rust.release.naming import wrapper_variables
-from flowctl_lang_rust.release.plan import without_target
 from flowctl_lang_rust.release.route import Route, find_route
 from flowctl_lang_rust.release.rustc import Rustc
-
-_NOWHERE = "flowctl-uses-no-python"
-"""cargo-zigbuild asks a Python for zig first; only the zig that was found and recorded may be used."""
 
 
 def build_release(plan: Plan, context: BuildContext) -> ReleaseResult:
@@ -71,13 +65,13 @@ def _build(plan: Plan, context: BuildContext, rustc: Rustc, route: Route) -> tup
     # A folder for each platform: cargo locks its target folder, so platforms would wait for each other.
     folder = context.work_dir / "release" / route.platform.replace("/", "-")
     target_dir = folder / "target"
-    argv = [*_program(context, route), *release_arguments(plan, route)]
-    _unpack(plan, context, route, target_dir)
+    argv = release_command(plan, context, route)
+    unpack(plan, context, route, target_dir)
     context.progress.step(f"cargo {' '.join(argv[1:])}")
     done = context.run(
         [*argv, "--message-format=json-render-diagnostics"],
         cwd=plan.root,
-        environment=_variables(plan, context, rustc, route, folder, target_dir),
+        environment=release_variables(plan, context, rustc, route, folder, target_dir),
         on_line=lambda line: None if line.startswith('{"') else context.progress.line(line),
     )
     if not done.ok:
@@ -102,74 +96,6 @@ def _build(plan: Plan, context: BuildContext, rustc: Rustc, route: Route) -> tup
             output=done.stderr,
         )
     return tuple(artifacts)
-
-
-def _unpack(plan: Plan, context: BuildContext, route: Route, target_dir: Path) -> None:
-    """Let cargo unpack the crates that it keeps as archives: which folders are mapped away is told by looking at them.
-
-    Cargo clears unpacked crates out after a while («Cargo home» of the Cargo Book), long after fetch ran.
-    """
-    argv = [str(context.tool("cargo").path), "fetch", "--locked", "--offline", "--target", route.triple]
-    variables = {"CARGO_TARGET_DIR": str(target_dir)}
-    done = context.run(argv, cwd=plan.root, environment=variables, on_line=lambda line: None)
-    if not done.ok:
-        raise failure(done, "cargo fetch")
-
-
-def release_arguments(plan: Plan, route: Route) -> list[str]:
-    """Arguments of `cargo` for one platform; `--profile` in the user's build_args takes the place of `--release`."""
-    own = without_target(plan.settings.build_args)
-    arguments = ["zigbuild" if route.linker == "zig" else "build", "--offline", "--locked", "--target", route.target]
-    if _profile(own) is None:
-        arguments.append("--release")
-    return [*arguments, *chosen(plan), *own]
-
-
-def _program(context: BuildContext, route: Route) -> list[str]:
-    return [str(context.tool("cargo-zigbuild" if route.linker == "zig" else "cargo").path)]
-
-
-def _profile(arguments: list[str]) -> str | None:
-    for position, argument in enumerate(arguments):
-        if argument.startswith("--profile="):
-            return argument.partition("=")[2]
-        if argument == "--profile" and position + 1 < len(arguments):
-            return arguments[position + 1]
-    return None
-
-
-def _variables(
-    plan: Plan, context: BuildContext, rustc: Rustc, route: Route, folder: Path, target_dir: Path
-) -> dict[str, str]:
-    mapped = path_map(context, rustc, target_dir)
-    profile = _profile(list(plan.settings.build_args)) or "release"
-    variables = {
-        "CARGO_TARGET_DIR": str(target_dir),
-        "CARGO_BUILD_JOBS": str(context.parallel_jobs),
-        "CARGO_ENCODED_RUSTFLAGS": rust_flags(plan, rustc, route.triple, mapped),
-        f"CARGO_PROFILE_{_variable(profile)}_STRIP": "symbols",
-        **c_flags(plan, route.triple, mapped),
-        **wrapper_variables(plan, context, folder),
-    }
-    if route.linker == "zig":
-        variables |= {
-            "CARGO_ZIGBUILD_ZIG_PATH": str(context.tool("zig").path),
-            "CARGO_ZIGBUILD_PYTHON_PATH": _NOWHERE,
-            "CARGO_ZIGBUILD_CACHE_DIR": str(folder / "zigbuild"),
-        }
-    elif route.compiler is not None:
-        variables[f"CARGO_TARGET_{_variable(route.triple)}_LINKER"] = str(route.compiler)
-        variables[f"CC_{route.triple.replace('-', '_')}"] = str(route.compiler)
-    return {name: value for name, value in variables.items() if name not in plan.environment or _ours(name)}
-
-
-def _variable(name: str) -> str:
-    return name.upper().replace("-", "_")
-
-
-def _ours(name: str) -> bool:
-    """True for variables that already contain what the source declares, or that are no business of its."""
-    return name.startswith(("CARGO_ENCODED", "CFLAGS", "CXXFLAGS", "CARGO_TARGET_DIR", "CARGO_ZIGBUILD"))
 
 
 def _explained(error: FlowctlError, route: Route) -> FlowctlError:

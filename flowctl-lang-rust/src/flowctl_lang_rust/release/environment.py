@@ -6,7 +6,6 @@ import os
 import re
 
 from flowctl_core.models import BuildContext, Limitation, Plan
-from flowctl_lang_rust.manifest import table
 from flowctl_lang_rust.release.flags import cargo_home
 from flowctl_lang_rust.release.outside import settings_outside
 
@@ -65,8 +64,3 @@ def left_out(plan: Plan, context: BuildContext) -> list[Limitation]:
             )
         )
     return found
-
-
-def declares_linker(plan: Plan, triple: str) -> bool:
-    """True when the source's own configuration names a linker for a target."""
-    return triple in table(plan.details, "linkers")

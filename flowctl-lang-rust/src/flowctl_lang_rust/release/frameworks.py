@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-MACOS_HINT = "Set SDKROOT to a macOS SDK (on a Mac: `xcrun --show-sdk-path`), or use a macOS worker."
+MACOS_REMEDY = "set SDKROOT to a macOS SDK (on a Mac: `xcrun --show-sdk-path`), or use a macOS worker"
+MACOS_HINT = f"{MACOS_REMEDY[0].upper()}{MACOS_REMEDY[1:]}."
 
 _NOT_FOUND = re.compile(
     r"unable to find framework '([^']+)'|framework not found '?([\w.]+)|unable to find dynamic "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowctl_core.errors import BuildError, FetchError, ToolchainError
 from flowctl_core.models import BuildContext, Limitation, Plan, Platform
 from flowctl_lang_rust.release.environment import left_out, without_callers_choices
-from flowctl_lang_rust.release.frameworks import MACOS_HINT, links_frameworks
+from flowctl_lang_rust.release.frameworks import MACOS_REMEDY, links_frameworks
 from flowctl_lang_rust.release.metadata import read_graph
 from flowctl_lang_rust.release.plan import targets_of
 from flowctl_lang_rust.release.route import GLIBC, Route, find_route
@@ -57,7 +57,7 @@ def _frameworks(plan: Plan, context: BuildContext, platform: Platform) -> Limita
     return Limitation(
         platform=platform,
         reason=f"{', '.join(linking)} {verb} frameworks of Apple's SDK, which is not on this machine",
-        remedy=MACOS_HINT,
+        remedy=MACOS_REMEDY,
     )
 
 

@@ -65,7 +65,7 @@ def limitations(request: PlanRequest, choice: Choice, targets: Mapping[str, Any]
                 Limitation(
                     platform=platform,
                     reason=f"{choice.package.name} makes only a static library, which no component can be run from",
-                    remedy=f'Add "cdylib" to crate-type in {choice.package.manifest}.',
+                    remedy=f'add "cdylib" to crate-type in {choice.package.manifest}',
                 )
             )
         elif not targets.get(platform):
@@ -75,8 +75,8 @@ def limitations(request: PlanRequest, choice: Choice, targets: Mapping[str, Any]
                 Limitation(
                     platform=platform,
                     reason=f"flowctl knows no {what} to build Rust releases for {platform}",
-                    remedy="Leave the platform out, or build it with a command in component.yaml "
-                    "(build.native.command) on a worker that can.",
+                    remedy="leave the platform out, or build it with a command in component.yaml "
+                    "(build.native.command) on a worker that can",
                 )
             )
     return tuple(found)

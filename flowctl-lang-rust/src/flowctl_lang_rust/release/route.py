@@ -32,8 +32,6 @@ class Route:
     """For `cc`: which one."""
     glibc: str = ""
     """Oldest glibc, where zig pins it."""
-    native: bool = False
-    """True when the target is rustc's own."""
 
     @property
     def target(self) -> str:
@@ -67,7 +65,7 @@ def find_route(plan: Plan, context: BuildContext, rustc: Rustc, platform: Platfo
         return Limitation(
             platform=platform,
             reason=f"the plan has no Rust target for {platform}",
-            remedy="Leave the platform out, or name a target with --target in build_args.",
+            remedy="leave the platform out, or name a target with --target in build_args",
         )
     return refusals[0]
 
@@ -78,22 +76,21 @@ def _plain(targets: tuple[str, ...]) -> tuple[str, ...]:
 
 def _link(plan: Plan, context: BuildContext, rustc: Rustc, platform: Platform, triple: str, glibc: str) -> Route | None:
     """zig where it is there, even for this machine's own target: it pins glibc and is the same everywhere."""
-    native = triple == rustc.host
     if "zig" in context.tools and "cargo-zigbuild" in context.tools:
         pinned = (glibc or GLIBC) if "-linux-gnu" in triple else ""
-        return Route(platform, triple, "zig", glibc=pinned, native=native)
+        return Route(platform, triple, "zig", glibc=pinned)
     if glibc:
         return None  # only zig can link against another glibc than the machine's
     linkers = plan.details.get("linkers")
     own = linkers.get(triple) if isinstance(linkers, dict) else None
     if isinstance(own, str) and _on_path(context, plan, own):
-        return Route(platform, triple, "source", native=native)
+        return Route(platform, triple, "source")
     host = platform_of(rustc.host)
     if host is not None and (platform == host or (host.os == "darwin" and platform.os == "darwin")):
         compiler = context.tools.get("cc")
     else:
         compiler = context.tools.get(cross_compiler(triple) or "")
-    return Route(platform, triple, "cc", compiler=compiler.path, native=native) if compiler is not None else None
+    return Route(platform, triple, "cc", compiler=compiler.path) if compiler is not None else None
 
 
 def _on_path(context: BuildContext, plan: Plan, program: str) -> bool:
