@@ -287,6 +287,13 @@ def test_a_profile_of_the_users_takes_the_place_of_release(bench: Make) -> None:
     assert b".symtab" not in program.read_bytes()
 
 
+def test_a_library_of_the_system_that_is_not_there(bench: Make) -> None:
+    main = '#[link(name = "nosuch")]\nextern "C" { fn nosuch(); }\nfn main() { unsafe { nosuch() } }\n'
+    outcome = release(bench, app(main)).release()["linux/amd64"]
+    assert outcome.failure == "nosuch is a library of the system, and zig links none of this machine's"
+    assert "vendored" in (outcome.hint or "") and "nosuch" in (outcome.output or "")
+
+
 def test_a_lock_that_is_behind_is_an_outcome(bench: Make) -> None:
     files = app() | {"Cargo.toml": PACKAGE.format("app") + '[dependencies]\nitoa = "1"\n'}
     project = release(bench, files)

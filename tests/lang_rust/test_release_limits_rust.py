@@ -13,7 +13,7 @@ import pytest
 
 from flowctl_core.errors import ToolchainError
 from flowctl_core.models import Limitation, Platform
-from flowctl_lang_rust.release.frameworks import links_frameworks, missing_framework
+from flowctl_lang_rust.release.frameworks import links_frameworks, missing_library
 from flowctl_lang_rust.release.install import how_to_get_std
 from flowctl_lang_rust.release.outside import settings_outside
 from flowctl_lang_rust.release.rustc import Rustc
@@ -171,9 +171,9 @@ def test_crates_and_words_that_tell_of_frameworks() -> None:
     assert links_frameworks("core-foundation-sys") and links_frameworks("objc2-foundation")
     assert not links_frameworks("objc2-encode") and not links_frameworks("serde")
     said = "error: unable to find framework 'CoreFoundation'. searched paths:\n"
-    assert missing_framework(said) == "CoreFoundation"
-    assert missing_framework("error: unable to find dynamic system library 'objc' using strategy") == "objc"
-    assert missing_framework("error[E0308]: mismatched types") is None
+    assert missing_library(said) == "CoreFoundation"
+    assert missing_library("error: unable to find dynamic system library 'objc' using strategy") == "objc"
+    assert missing_library("error[E0308]: mismatched types") is None
 
 
 @pytest.mark.skipif(os.uname().sysname == "Darwin", reason="a Mac has the SDK")

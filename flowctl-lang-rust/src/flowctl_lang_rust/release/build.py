@@ -21,7 +21,7 @@ from flowctl_lang_rust.cargo import failure
 from flowctl_lang_rust.made import copy, outputs
 from flowctl_lang_rust.release.command import release_command, release_variables, unpack
 from flowctl_lang_rust.release.environment import without_callers_choices
-from flowctl_lang_rust.release.frameworks import MACOS_HINT, missing_framework
+from flowctl_lang_rust.release.frameworks import MACOS_HINT, missing_library
 from flowctl_lang_rust.release.route import Route, find_route
 from flowctl_lang_rust.release.rustc import Rustc
 
@@ -99,13 +99,16 @@ def _build(plan: Plan, context: BuildContext, rustc: Rustc, route: Route) -> tup
 
 
 def _explained(error: FlowctlError, route: Route) -> FlowctlError:
-    """With what to do, where the linker's words tell that Apple's SDK is missing."""
-    framework = missing_framework(error.output or "") if route.platform.os == "darwin" else None
-    if framework is None:
+    """With what to do, where the linker's words tell that a library is missing."""
+    library = missing_library(error.output or "")
+    if library is None or route.linker != "zig":
         return error
-    return BuildError(
-        f"{framework} is part of Apple's SDK and not on this machine", hint=MACOS_HINT, output=error.output
-    )
+    if route.platform.os == "darwin":
+        message, hint = f"{library} is part of Apple's SDK and not on this machine", MACOS_HINT
+    else:
+        message = f"{library} is a library of the system, and zig links none of this machine's"
+        hint = f"Let the crate that needs it bring {library} itself: look for a feature like `vendored` or `bundled`."
+    return BuildError(message, hint=hint, output=error.output)
 
 
 def _materials(context: BuildContext, route: Route) -> tuple[Material, ...]:

@@ -7,10 +7,8 @@ import re
 MACOS_REMEDY = "set SDKROOT to a macOS SDK (on a Mac: `xcrun --show-sdk-path`), or use a macOS worker"
 MACOS_HINT = f"{MACOS_REMEDY[0].upper()}{MACOS_REMEDY[1:]}."
 
-_NOT_FOUND = re.compile(
-    r"unable to find framework '([^']+)'|framework not found '?([\w.]+)|unable to find dynamic "
-    r"system library '([^']+)'"
-)
+_NOT_FOUND = re.compile(r"""unable to find (?:framework|dynamic system library) ['"]([^'"]+)""")
+"""zig's words; the quotes differ between its versions."""
 _KNOWN = frozenset(
     (
         *("core-foundation-sys", "core-graphics", "core-graphics-types", "core-text", "core-video-sys"),
@@ -26,7 +24,7 @@ def links_frameworks(crate: str) -> bool:
     return crate in _KNOWN or (crate.startswith("objc2-") and crate not in _PLAIN)
 
 
-def missing_framework(output: str) -> str | None:
-    """The framework, or library of the system, that the linker's words say it did not find."""
+def missing_library(output: str) -> str | None:
+    """The framework, or library of the system, that zig says it did not find."""
     found = _NOT_FOUND.search(output)
-    return next((group for group in found.groups() if group), None) if found else None
+    return found.group(1) if found else None
