@@ -436,6 +436,16 @@ def test_clean_after_a_first_build_that_failed(bench: Bench) -> None:
     assert bench.builder.ran == ["clean"]
 
 
+def test_clean_after_a_build_that_failed_when_the_source_says_nothing_any_more(bench: Bench) -> None:
+    (bench.root / "b.txt").write_text("broken")
+    with pytest.raises(BuildError):
+        bench.build()
+    (bench.root / "words.lock").unlink()
+    bench.builder.ran.clear()
+    assert run_clean(bench.job()).removed == (".flowctl",)
+    assert bench.builder.ran == ["clean"]
+
+
 def test_clean_without_the_plugin_that_built(bench: Bench) -> None:
     bench.build()
     bench.plugins.clear()

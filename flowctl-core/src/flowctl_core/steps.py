@@ -158,6 +158,7 @@ def reuse(job: Job) -> None:
         _explain(job)
     if job.missing_tools is not None:
         raise job.missing_tools
+    record.write_begun(job.state, job.builder, job.plan)
 
 
 def _restore_from_cache(job: Job) -> bool:

@@ -245,7 +245,10 @@ def run_clean(job: Job) -> CleanReport:
 
 
 def _clean_unfinished(job: Job) -> list[str]:
-    """No build ever succeeded, but one may have begun: ask the builder, if the source says which."""
+    """No build ever succeeded, but one may have begun: ask its builder, else the one that the source names."""
+    begun = record.read_begun(job.state)
+    if begun is not None:
+        return _clean_by_builder(job, begun.builder, begun.plan)
     try:
         planned = run_plan(job)
     except FlowctlError:  # then there is nobody to ask, and only `.flowctl` to remove

@@ -17,6 +17,7 @@ from flowctl_core.store.files import atomic_write
 FILE = "state.json"
 MANIFEST = "inputs.json"
 FETCHED = "fetched"
+BEGUN = "begun.json"
 StatTuple = tuple[int, int, int]
 
 
@@ -35,6 +36,13 @@ class BuildRecord(Frozen):
     language: str = ""
 
 
+class BegunBuild(Frozen):
+    """A build that began and may never have ended; without one that succeeded, clean goes by it."""
+
+    builder: str
+    plan: Plan
+
+
 def read_record(state: Path) -> BuildRecord | None:
     """The record, or None when there is none that can be read."""
     try:
@@ -51,6 +59,20 @@ def forget_record(state: Path) -> None:
 def write_record(state: Path, record: BuildRecord) -> None:
     """Replace the record atomically."""
     atomic_write(state / FILE, record.model_dump_json().encode(), durable=False)
+
+
+def read_begun(state: Path) -> BegunBuild | None:
+    """The build that began last, or None when there is none that can be read."""
+    try:
+        return BegunBuild.model_validate_json((state / BEGUN).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def write_begun(state: Path, builder: str, plan: Plan) -> None:
+    """Note what is about to be fetched and built."""
+    begun = BegunBuild(builder=builder, plan=plan)
+    atomic_write(state / BEGUN, begun.model_dump_json().encode(), durable=False)
 
 
 def read_manifest(state: Path) -> dict[str, str] | None:
