@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,11 +17,15 @@ from flowctl_core.models import (
     BuildContext,
     BuildResult,
     ComponentSpec,
+    DependencyReport,
     Detection,
     FetchReport,
     LanguageSettings,
+    Limitation,
     Plan,
     PlanRequest,
+    Platform,
+    PlatformOutcome,
     Runner,
     SourceTree,
     TestReport,
@@ -67,21 +71,26 @@ class Bench:
     main: str | None = None
     component: ComponentSpec | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    """Laid over this process's."""
     tools: dict[str, Tool] | None = None
     offline: bool = False
+    jobs: int = 2
+    timeout_s: float = 300
     runner: Runner = field(default_factory=LocalRunner)
     progress: Recorder = field(default_factory=Recorder)
 
     def source(self) -> SourceTree:
         return SourceTree(root=self.root, component=self.component)
 
-    def plan(self, name: str | None = None) -> Plan:
+    def plan(self, name: str | None = None, *, platforms: Sequence[str] = (), version: str = "0.0.0") -> Plan:
+        """For development; with platforms, of a release."""
         detection = plugin.flowctl_detect(self.source())
         assert detection is not None
         declared = self.component.language("go") if self.component is not None else None
         request = PlanRequest(
             name=name or self.root.name,
-            version="0.0.0",
+            version=version,
+            **({"profile": "release", "platforms": tuple(map(Platform, platforms))} if platforms else {}),
             detection_root=detection.root,
             language="go",
             entry_point=self.main or (declared.main if declared is not None else None),
@@ -105,7 +114,7 @@ class Bench:
             tools=find_tools(plan.toolchain, environment) if self.tools is None else self.tools,
             environment=environment,
             offline=self.offline,
-            timeout_s=300,
+            timeout_s=self.timeout_s,
             runner=self.runner,
             progress=self.progress,
         )
@@ -121,6 +130,36 @@ class Bench:
     def test(self, plan: Plan | None = None) -> TestReport:
         plan = plan or self.plan()
         return plugin.flowctl_test(plan, self.context(plan))
+
+    def limitations(self, plan: Plan) -> tuple[Limitation, ...]:
+        """What the plan says and what the tools add."""
+        return (*plan.limitations, *plugin.flowctl_limitations(plan, self.context(plan)))
+
+    def release(self, plan: Plan) -> dict[str, PlatformOutcome]:
+        """Build for each platform as core does, with a call and an output folder for each, without fetching."""
+        found = {}
+        context = self.context(plan)
+        for platform in plan.platforms:
+            output = context.output_dir / platform.replace("/", "-")
+            output.mkdir()
+            result = plugin.flowctl_build_multiplatform(
+                plan.model_copy(update={"platforms": (platform,)}),
+                context.model_copy(update={"output_dir": output, "parallel_jobs": self.jobs}),
+            )
+            (found[platform],) = result.outcomes
+        return found
+
+    def released(self, plan: Plan) -> dict[str, Path]:
+        """The programs of a release in which nothing may fail."""
+        programs = {}
+        for platform, outcome in self.release(plan).items():
+            assert outcome.failure is None, f"{platform}: {outcome.failure}\n{outcome.output}"
+            (artifact,) = outcome.artifacts
+            programs[platform] = self.root / artifact.path
+        return programs
+
+    def dependencies(self, plan: Plan) -> DependencyReport:
+        return plugin.flowctl_dependencies(plan, self.context(plan))
 
     def program(self, result: BuildResult) -> Path:
         (artifact,) = result.artifacts
@@ -161,10 +200,10 @@ def detect(tree: Callable[..., SourceTree]) -> Callable[..., Detection | None]:
 def plan(tree: Callable[..., SourceTree]) -> Callable[..., Plan]:
     """`plan(files, main=None, component=None, settings=…)` detects and plans, without any tool."""
 
-    def make(files: Files, **fields: object) -> Plan:
+    def make(files: Files, *, platforms: Sequence[str] = (), **fields: object) -> Plan:
         name = str(fields.pop("name", "sample"))
         source = tree(files, name=name)
-        return Bench(root=source.root, **fields).plan()  # type: ignore[arg-type]
+        return Bench(root=source.root, **fields).plan(platforms=platforms)  # type: ignore[arg-type]
 
     return make
 

@@ -105,6 +105,7 @@ def _missing(output: str) -> str:
     """The modules that the output names, else the packages."""
     named = list(dict.fromkeys(_MODULE.findall(output)))
     if not named:
-        named = list(dict.fromkeys(m[1] or m[2] for m in _LOOKUP_OFF.finditer(output) if m[1] or m[2]))
+        found = (match[1] or match[2] or "" for match in _LOOKUP_OFF.finditer(output))
+        named = list(dict.fromkeys(name for name in found if not re.search(r"^$|\.go:\d+", name)))
     shown = ", ".join(named[:8]) + (f" and {len(named) - 8} more" if len(named) > 8 else "")
     return shown or "see below"

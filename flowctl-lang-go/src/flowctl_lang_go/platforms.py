@@ -124,10 +124,10 @@ def _reasons(subject: Subject, platform: Platform, cgo: bool | None, reach: Reac
     leave_out = f"leave the platform out: --platforms {others}" if others else "release for another platform"
     target = Target.of(platform, subject.tags, cgo=cgo is not False)
     if program in reach.excluded or subject.tree.program(program, target) is None:
+        causes = "build constraints" + (", file names or CGO_ENABLED=0" if subject.cgo == "0" else " or file names")
         return [
             (
-                f"the program {shown} has no Go file with a func main for {platform}: build constraints, file names"
-                f"{' or CGO_ENABLED=0' if cgo is False else ''} exclude it",
+                f"the program {shown} has no Go file with a func main for {platform}: {causes} exclude it",
                 f"Add a file for {platform}, or {leave_out}",
             )
         ]
