@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import lief
 import pytest
 
-from flowctl_core.models import ComponentSpec, LanguageSettings, Plan, Platform
+from flowctl_core.models import ComponentSpec, Plan, Platform
 from flowctl_core.package.binary import check_artifact
 from flowctl_core.toolchains.candidates import bundled
 from flowctl_core.toolchains.find import find_tools
