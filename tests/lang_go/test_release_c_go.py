@@ -157,7 +157,7 @@ def test_the_same_bytes_elsewhere(programs: dict[str, Path], bench: MakeBench, z
 @on_linux
 def test_libc_gnu_makes_a_program_for_old_and_new_glibc(bench: MakeBench, zig_cache: Path) -> None:
     component = ComponentSpec.from_data(
-        {"metadata": {"name": "sample"}, "spec": {"build": {"language": "go", "libc": "gnu"}}}
+        {"metadata": {"name": "sample"}, "spec": {"build": {"language": "go", "x-libc": "gnu"}}}
     )
     made = bench(FILES, component=component, environment={"ZIG_GLOBAL_CACHE_DIR": str(zig_cache)}, timeout_s=3000)
     plan = made.plan(platforms=["linux/amd64"])

@@ -237,12 +237,14 @@ class TestC:
         ("asked", "kept"), [(None, ""), ("musl", "musl"), ("gnu", "gnu.2.17"), ("gnu.2.28", "gnu.2.28")]
     )
     def test_libc(self, plan: MakePlan, asked: str | None, kept: str) -> None:
-        component = spec(build={"language": "go", **({"libc": asked} if asked else {})})
+        component = spec(build={"language": "go", **({"x-libc": asked} if asked else {})})
         assert plan({"go.mod": MOD, "main.go": C}, platforms=THREE, component=component).details["libc"] == kept
 
     @pytest.mark.parametrize("asked", ["glibc", "gnu.x", 2])
     def test_libc_that_is_none(self, plan: MakePlan, asked: object) -> None:
-        with pytest.raises(PlanError, match=r"build\.libc is"):
+        with pytest.raises(PlanError, match=r"build\.x-libc is"):
             plan(
-                {"go.mod": MOD, "main.go": C}, platforms=THREE, component=spec(build={"language": "go", "libc": asked})
+                {"go.mod": MOD, "main.go": C},
+                platforms=THREE,
+                component=spec(build={"language": "go", "x-libc": asked}),
             )

@@ -16,7 +16,7 @@ from flowctl_core.errors import PlanError
 from flowctl_core.models import BuildContext, Material, Platform, SourceTree, ToolRequirement
 
 OLDEST_GLIBC = "2.17"
-"""The glibc that programs are linked against with `libc: gnu`: CentOS 7 has it, and all that came later."""
+"""The glibc that programs are linked against with `x-libc: gnu`: CentOS 7 has it, and all that came later."""
 _MACOS = "12.0"
 """The oldest macOS that current Go supports."""
 _LIBC = re.compile(r"musl|gnu(\.\d+\.\d+)?")
@@ -53,13 +53,13 @@ REQUIREMENT = ToolRequirement(
 
 
 def libc(source: SourceTree) -> str:
-    """`musl` or `gnu.<version>`, as `spec.build.libc` of component.yaml asks, or empty. Raises PlanError."""
-    asked = source.extra("libc")  # noqa: S610 - not Django's
+    """`musl` or `gnu.<version>`, as `spec.build.x-libc` of component.yaml asks, or empty. Raises PlanError."""
+    asked = source.extra("x-libc")  # noqa: S610 - not Django's
     if asked is None:
         return ""
     if not isinstance(asked, str) or not _LIBC.fullmatch(asked):
         raise PlanError(
-            f"component.yaml: build.libc is {asked!r}",
+            f"component.yaml: build.x-libc is {asked!r}",
             hint="Write musl (static), gnu, or gnu.2.28 for that glibc and newer; without it both are tried.",
         )
     return f"gnu.{OLDEST_GLIBC}" if asked == "gnu" else asked
