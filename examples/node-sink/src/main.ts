@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
+import metadata from "../metadata.json" with { type: "json" };
 import { ConfigError, readConfig } from "./config.js";
 import { drain, InvalidEventError } from "./sink.js";
 
 async function main(argv: string[]): Promise<number> {
   if (argv.includes("--describe-json")) {
-    process.stdout.write(readFileSync(new URL("../../metadata.json", import.meta.url)));
+    process.stdout.write(JSON.stringify(metadata, null, 2) + "\n");
     return 0;
   }
   try {
@@ -30,4 +30,7 @@ async function main(argv: string[]): Promise<number> {
   }
 }
 
-process.exitCode = await main(process.argv.slice(2));
+// No await out here: a single executable's script is CommonJS.
+void main(process.argv.slice(2)).then((code) => {
+  process.exitCode = code;
+});
