@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -223,3 +224,12 @@ def test_files_that_are_not_there(described) -> None:
     plan = PLAN.model_copy(update={"files": (ImageFile(source="out/nothing", target="/app/component"),)})
     with pytest.raises(ImageError, match=r"out/nothing, which would be /app/component"):
         described(plan=plan)
+
+
+def test_only_what_was_built_goes_in(described, layout_of, tmp_path: Path) -> None:
+    built = "sha256:" + sha256((tmp_path / "out/program").read_bytes()).hexdigest()
+    image = described(digests={"out/program": built})
+    layout_of("oci", image)
+    (tmp_path / "out/program").write_text("something else")
+    with pytest.raises(ImageError, match="is not the file that was built"):
+        layout_of("again", image)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from flowctl_core.errors import ImageError
@@ -60,7 +60,7 @@ def with_parents(entries: list[LayerEntry], base: BaseImage | None) -> tuple[Lay
     return (*made, *entries)
 
 
-def image_files(file: ImageFile, root: Path) -> Iterator[LayerEntry]:
+def image_files(file: ImageFile, root: Path, digests: Mapping[str, str]) -> Iterator[LayerEntry]:
     """A file, or all that a folder holds; modes are settled, so that a umask does not show."""
     source = root / file.source
     if source.is_dir():
@@ -68,7 +68,8 @@ def image_files(file: ImageFile, root: Path) -> Iterator[LayerEntry]:
         return
     if not source.is_file():
         raise ImageError(f"{file.source}, which would be {file.target} in the image, is not there")
-    yield LayerEntry(target=file.target, source=source.resolve(), mode=file.mode)
+    digest = digests.get(file.source, "")
+    yield LayerEntry(target=file.target, source=source.resolve(), mode=file.mode, digest=digest)
 
 
 def _folder(folder: Path, target: PurePosixPath) -> Iterator[LayerEntry]:

@@ -35,17 +35,20 @@ def describe_image(
     source: SourceIdentity,
     base: BaseImage | None = None,
     own_metadata: Mapping[str, JsonValue] | None = None,
+    digests: Mapping[str, str] | None = None,
 ) -> ImageInput:
     """The image of one platform: the plan's files over `base` (None: scratch), with what the component says of itself.
 
-    Paths in the plan are relative to `source_root`. Raises ImageError for files that are not there or no files.
+    Paths in the plan are relative to `source_root`. `digests` are those of files as they were built, by that path: the
+    layout refuses other bytes. Raises ImageError for files that are not there or no files.
     """
     document = ComponentDocument.model_validate(spec.data) if spec is not None and spec.data else None
-    body = document.spec if document is not None else ComponentBody()
-    about = document.metadata if document is not None else DocumentMetadata(name=component)
+    # Nothing to check where nothing is said; and checking begins with building all the models.
+    body = document.spec if document is not None else ComponentBody.model_construct()
+    about = document.metadata if document is not None else DocumentMetadata.model_construct(name=component)
     metadata = metadata_json(component, version, spec, own_metadata)
     user = _user(plan, body)
-    entries = [entry for file in plan.files for entry in image_files(file, source_root)]
+    entries = [entry for file in plan.files for entry in image_files(file, source_root, digests or {})]
     entries.append(LayerEntry(target=METADATA_FILE, text=encode(metadata)))
     layers = [LayerInput(created_by=f"flowctl: {component} {version}", entries=with_parents(entries, base))]
     environment = {**_defaults(body), **plan.environment}

@@ -9,7 +9,6 @@ from pydantic import JsonValue
 
 from flowctl_core.models.component import ComponentSpec
 from flowctl_core.models.component_document import ComponentDocument, ConfigField, Probe
-from flowctl_core.models.metadata import MetadataSpec
 
 Json = dict[str, JsonValue]
 _JOINED = ("env_mapping", "config_schema")
@@ -42,13 +41,6 @@ def metadata_json(
 def encode(document: Mapping[str, JsonValue]) -> str:
     """Indented, keys in their order, with a line end."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def read_own(text: str) -> Json:
-    """A project's metadata.json as a mapping. Raises ValueError (pydantic's included) when it is none."""
-    document = json.loads(text)
-    MetadataSpec.model_validate(document)
-    return dict(document)
 
 
 def _of_spec(spec: ComponentSpec) -> Json:
