@@ -62,6 +62,7 @@ class TestNodeConformance(BuilderConformance):
         "src/wait.js": 'import ms from "ms";\nexport const wait = (text) => ms(ms(text), { long: true });\n',
         "src/main.js": 'import { wait } from "./wait.js";\nconsole.log(`waited ${wait("2h")}`);\n',
         "test/wait.test.js": TESTS,
+        ".nvmrc": "22.23.2\n",
         ".gitignore": "/node_modules/\n/dist/\n",
     }
     expected_tests = ExpectedTests(passed=2, skipped=1)
