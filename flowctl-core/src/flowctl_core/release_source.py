@@ -174,10 +174,15 @@ def choose_platforms(job: Job) -> None:
     job.options = replace(job.options, profile="release", platforms=platforms)
 
 
-def refuse_impossible(job: Job) -> None:
-    """Before anything is fetched or built: what this machine cannot build, and what would make it possible."""
+def require_tools(job: Job) -> None:
+    """A release is never restored from the cache: without its tools there is nothing to do."""
     if job.missing_tools is not None:
         raise job.missing_tools
+
+
+def refuse_impossible(job: Job) -> None:
+    """Before anything is fetched or built: what this machine cannot build, and what would make it possible."""
+    require_tools(job)
     release = job.releasing
     told = job.engine.plugins.limitations(job.builder, job.plan, make_context(job, job.state))
     for limitation in (*job.plan.limitations, *told):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.errors import FlowctlError, PluginError, StoreError
 from flowctl_core.job import Engine, Job, Options, Release, ReleaseOptions
-from flowctl_core.models import BuildReport, CleanReport, DependencyReport, DetectionReport, Plan, Platform, TestReport
+from flowctl_core.models import BuildReport, CleanReport, DetectionReport, Plan, Platform, TestReport
 from flowctl_core.steps import (
     build,
     compute_key,
@@ -209,19 +209,44 @@ def run_tests(job: Job) -> TestReport | None:
     return reports[0]
 
 
-def run_dependencies(job: Job) -> DependencyReport | None:
-    """Fetch, then ask the builder what was resolved; None when it cannot tell."""
-    from flowctl_core.dependency_steps import resolve_dependencies
+def run_dependencies(root: Path, engine: Engine, options: Options, progress: Progress) -> Job:
+    """Take a release's way for this machine up to its dependencies, and build nothing.
 
-    for step in DECIDE:
-        step(job)
-    with _locked(job):
-        for step in (digest_inputs, find_toolchain, compute_key):
+    `releasing.dependencies` of the answer is None when the builder cannot tell.
+    """
+    from flowctl_core.release_inventory import list_dependencies
+    from flowctl_core.release_source import (
+        choose_platforms,
+        export_source,
+        keep_fetched,
+        new_release,
+        release_engine,
+        require_tools,
+    )
+
+    wanted = ReleaseOptions(platforms=(Platform.host(),), images=False)
+    engine = release_engine(engine, wanted)
+    release = Release(root, wanted)
+    export = new_release(root, release, engine.config.build.local.cache_dir)
+    job = Job(export, engine, options, progress, release=release)
+    steps: tuple[Step, ...] = (
+        export_source,
+        read_source,
+        choose_platforms,
+        detect,
+        plan,
+        digest_inputs,
+        find_toolchain,
+        compute_key,
+        require_tools,
+        fetch,
+        keep_fetched,
+        list_dependencies,
+    )
+    with component_lock(export.parent, timeout_s=options.lock_timeout_s, on_wait=_tell_waiting(job)):
+        for step in steps:
             step(job)
-        if job.missing_tools is not None:
-            raise job.missing_tools
-        fetch(job)
-        return resolve_dependencies(job)
+    return job
 
 
 def run_clean(job: Job) -> CleanReport:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flowctl_core.cli.building import cancel
 from flowctl_core.cli.console import counted, emit, machine_readable, say, table, warn
 from flowctl_core.cli.documents import FailureDocument, ScanDocument
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.streams import write
 from flowctl_core.errors import FlowctlError, PluginError, ScanError
 from flowctl_core.job import Engine, Job, Options
-from flowctl_core.models import DependencyReport
 from flowctl_core.models.scan import ScanReport
 from flowctl_core.workflow import run_dependencies
 
-EPOCH = "SOURCE_DATE_EPOCH"
 _NO_LIST_HINT = "That takes the hook flowctl_dependencies; ask the plugin's authors for it."
+_LACKS_HINT = "Name a database that has advisories of all ecosystems that are used."
 _NO_DATABASE_HINT = "Name a local database of advisories (--database DIR), or allow the network."
 
 
@@ -28,7 +28,8 @@ def scan_component(engine: Engine, options: Options, root: Path, *, verbose: boo
     from flowctl_core.dependency_steps import scan_dependencies
     from flowctl_core.scan.verdict import require_safe
 
-    job, dependencies = _resolved(engine, options, root, verbose=verbose)
+    job = _resolved(engine, options, root, verbose=verbose)
+    dependencies = job.releasing.dependencies
     with make_board([root.name], verbose=verbose) as board:
         job.progress = board.row(root.name)
         report = scan_dependencies(job, dependencies)
@@ -38,7 +39,7 @@ def scan_component(engine: Engine, options: Options, root: Path, *, verbose: boo
         if report.status == "not-scanned":
             raise ScanError(
                 f"{job.plan.component} was not scanned: {report.reason}",
-                hint=_NO_LIST_HINT if dependencies is None else _NO_DATABASE_HINT,
+                hint=_NO_LIST_HINT if dependencies is None else _LACKS_HINT if report.database else _NO_DATABASE_HINT,
             )
         require_safe(report, engine.config.build.scan.fail_on)
     except FlowctlError as failure:
@@ -57,27 +58,23 @@ def print_sbom(engine: Engine, options: Options, root: Path, *, verbose: bool) -
     from flowctl_core.dependency_steps import sbom_input
     from flowctl_core.scan.sbom import make_sbom
 
-    job, dependencies = _resolved(engine, options, root, verbose=verbose)
+    job = _resolved(engine, options, root, verbose=verbose)
+    dependencies = job.releasing.dependencies
     if dependencies is None:
         raise PluginError(
             f"the builder {job.builder} does not list dependencies",
             hint=_NO_LIST_HINT,
         )
     _warn(job)
-    given = engine.environ.get(EPOCH, "")
-    write(make_sbom(sbom_input(job, dependencies, epoch=int(given) if given.isdigit() else 0)))
+    write(make_sbom(sbom_input(job, dependencies, epoch=job.releasing.source.epoch)))
 
 
-def _resolved(engine: Engine, options: Options, root: Path, *, verbose: bool) -> tuple[Job, DependencyReport | None]:
-    job = Job(root, engine, options)
+def _resolved(engine: Engine, options: Options, root: Path, *, verbose: bool) -> Job:
     with make_board([root.name], verbose=verbose) as board:
-        job.progress = board.row(root.name)
         try:
-            return job, run_dependencies(job)
+            return run_dependencies(root, engine, options, board.row(root.name))
         except KeyboardInterrupt:
-            cancel = getattr(engine.runner, "cancel", None)
-            if cancel is not None:
-                cancel()
+            cancel(engine)
             raise
 
 

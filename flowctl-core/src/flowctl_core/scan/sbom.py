@@ -112,8 +112,8 @@ def _graph(
     needs: dict[str, set[str]] = {ref: set() for ref in components}
     direct = set()
     for dependency in dependencies:
-        if dependency.direct:
-            direct.add(dependency.purl)
+        if dependency.direct or not any(parent in needs for parent in dependency.parents):
+            direct.add(dependency.purl)  # whose way in is not known belongs to the component all the same
         for parent in dependency.parents:
             if parent in needs:
                 needs[parent].add(dependency.purl)
