@@ -96,6 +96,7 @@ def _described(job: Job, platform: Platform, plan: ImagePlan, base: BaseImage | 
         source=release.source,
         base=base,
         own_metadata=own_metadata(job),
+        digests={made.path: made.digest for report in release.platforms for made in report.artifacts},
     )
 
 

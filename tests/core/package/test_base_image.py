@@ -19,6 +19,7 @@ from flowctl_core.errors import ImageError, StoreError
 from flowctl_core.models import Platform
 from flowctl_core.package import layer_contents
 from flowctl_core.package.base import fetch_base
+from flowctl_core.package.base_sweep import sweep_bases
 from flowctl_core.package.invariants import check_layout
 
 AMD64, ARM64 = Platform("linux/amd64"), Platform("linux/arm64")
@@ -118,6 +119,21 @@ def test_a_damaged_cache_is_fetched_again(liar, tmp_path: Path) -> None:
         path.write_bytes(b"damaged")
     assert fetch(liar.host, tmp_path)[AMD64] == base
     assert all(sha256(p.read_bytes()).hexdigest() == p.name for p in (tmp_path / "blobs/sha256").iterdir())
+
+
+def test_bases_that_nobody_uses_are_swept(liar, tmp_path: Path) -> None:
+    liar.has_image()
+    base = fetch(liar.host, tmp_path / "images")[AMD64]
+    assert sweep_bases(tmp_path) == 0 and fetch(liar.host, tmp_path / "images", offline=True)[AMD64] == base
+    for path in (tmp_path / "images").rglob("*"):
+        os.utime(path, (0, 0))
+    fetch(liar.host, tmp_path / "images", offline=True)
+    sweep_bases(tmp_path)
+    assert fetch(liar.host, tmp_path / "images", offline=True)[AMD64] == base, "used a moment ago"
+    assert sweep_bases(tmp_path, everything=True) > 0
+    assert "not on this machine" in refused(liar.host, tmp_path / "images", offline=True).message
+    assert fetch(liar.host, tmp_path / "images")[AMD64] == base
+    assert sweep_bases(tmp_path / "nothing") == 0
 
 
 def test_a_platform_that_the_base_lacks(liar, tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def prune(
     from flowctl_core.cli.session import load_configuration, open_cache
     from flowctl_core.errors import UsageError
     from flowctl_core.models.config import Seconds, Size
+    from flowctl_core.package.base_sweep import sweep_bases
     from flowctl_core.scan.index_sweep import sweep_indexes
     from flowctl_core.stamp import sweep_stamps
     from flowctl_core.store.workspaces import sweep_workspaces
@@ -65,9 +66,11 @@ def prune(
     cache_dir = loaded.config.build.local.cache_dir
     swept = sweep_workspaces(cache_dir, older_than_s=age, everything=everything)
     indexes = sweep_indexes(cache_dir, older_than_s=age, everything=everything)
+    bases = sweep_bases(cache_dir, older_than_s=age, everything=everything)
     if result is None:
         raise StoreError("the cache cannot be pruned", hint="Check the permissions of its folder.")
-    result = result.model_copy(update={"workspaces": swept.workspaces, "bytes": result.bytes + swept.bytes + indexes})
+    freed = result.bytes + swept.bytes + indexes + bases
+    result = result.model_copy(update={"workspaces": swept.workspaces, "bytes": freed})
     if emit(result.model_dump(mode="json")):
         return
     builds, files = counted(result.entries, "build"), counted(result.files, "file")

@@ -190,6 +190,7 @@ class _Fetcher:
             note = self._examined / layer.digest.removeprefix("sha256:")
             with refusals(note):
                 if note.is_file() and note.read_text(encoding="utf-8") == diff_id:
+                    os.utime(note)
                     continue
             if can_read(layer.media_type):
                 contents = look_into(self._blobs.path(layer.digest), layer.media_type)
@@ -221,6 +222,7 @@ class _Fetcher:
     def _remembered(self) -> str | None:
         try:
             note: JsonValue = json.loads(self._note.read_text(encoding="utf-8"))
+            os.utime(self._note)  # a sweep goes by it
         except (OSError, ValueError):
             return None
         digest = note.get("digest") if isinstance(note, dict) else None
