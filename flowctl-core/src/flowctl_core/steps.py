@@ -49,7 +49,8 @@ def read_source(job: Job) -> None:
     if not job.options.ignore_spec and os.path.lexists(file):
         from flowctl_core.specfile.load import load_component
 
-        job.spec = load_component(file)
+        origin = job.release.origin / COMPONENT_FILE if job.release is not None else None
+        job.spec = load_component(file, copy_of=origin)
         component = job.spec.spec
         job.warnings.extend(str(finding) for finding in job.spec.warnings)
     language = job.options.language

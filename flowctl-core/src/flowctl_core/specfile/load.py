@@ -135,9 +135,12 @@ _COMPONENT_HINT = (
 )
 
 
-def load_component(path: Path) -> LoadedSpec[ComponentSpec]:
-    """component.yaml. Raises SpecError naming file, line and field of every problem."""
-    return _load(path, _component_format(), _COMPONENT_HINT)
+def load_component(path: Path, *, copy_of: Path | None = None) -> LoadedSpec[ComponentSpec]:
+    """component.yaml. Raises SpecError naming file, line and field of every problem.
+
+    `copy_of` is the file that people know, where a copy of it is read: problems are told of that one.
+    """
+    return _load(path, _component_format(), _COMPONENT_HINT, copy_of)
 
 
 def load_bundle(path: Path) -> LoadedSpec[BundleSpec]:
@@ -182,9 +185,9 @@ def parse_component(content: bytes, name: str = "component.yaml") -> LoadedSpec[
     return _present(reading)
 
 
-def _load(path: Path, form: _Format[S], hint: str | None = None) -> LoadedSpec[S]:
+def _load(path: Path, form: _Format[S], hint: str | None = None, copy_of: Path | None = None) -> LoadedSpec[S]:
     try:
-        reading = _read(path, form)
+        reading = _parse(read_bytes(path), path, display(copy_of or path), form)
         raise_errors(reading.findings)
     except SpecError as error:
         error.hint = error.hint or hint
