@@ -24,8 +24,8 @@ from flowctl_lang_node.toolchain import Tooling
 
 _PREPARED = "prepared.json"
 _UNWATCHED = frozenset({".flowctl", "node_modules", RELEASE_FOLDER, ".git"})
-_CARRIES_OPTIONS = (24, 6, 0)
-"""First version whose single executables can carry options for node (`execArgv`)."""
+_CARRIES_OPTIONS = ((22, 20, 0), (24, 21, 0))
+"""Versions from which executables of a line were seen to carry options for node (`execArgv`); 22.18 and 24.6 do not."""
 
 
 def build_multiplatform(plan: Plan, context: BuildContext) -> ReleaseResult:
@@ -132,13 +132,16 @@ def _options(plan: Plan, context: BuildContext, entry: str) -> list[str]:
         )
     options = words[1:] if starter in ("node", "nodejs") else []
     version = str(plan.details["release"]["node"])  # type: ignore[index,call-overload]
-    if options and pins.numbers(version) < _CARRIES_OPTIONS:
+    if options and not _carries_options(pins.numbers(version)):
         context.progress.warning(
-            f"{' '.join(options)} in the first line of {entry} has no effect: executables with Node.js {version} "
-            "carry no options"
+            f"{' '.join(options)} in the first line of {entry} may have no effect: older executables carry no options, "
+            f"and Node.js {version} is not known to do so"
         )
-        return []
     return options
+
+
+def _carries_options(version: tuple[int, int, int]) -> bool:
+    return any(first <= version and (first[0] == version[0] or first[0] == 24) for first in _CARRIES_OPTIONS)
 
 
 @contextmanager
