@@ -198,6 +198,14 @@ def test_members_of_a_workspace_are_the_component_itself(bench: MakeBench, modul
     assert all(one.digest for one in report.dependencies if "/stdlib@" not in one.purl)
 
 
+def test_a_refused_platform_is_not_asked(bench: MakeBench, modules: Proxy) -> None:
+    sample = made(bench, modules, **{"main.go": "//go:build linux\n\n" + main("example.com/a")})
+    plan = sample.plan(platforms=THREE)
+    assert [limitation.platform for limitation in plan.limitations] == ["darwin/amd64"]
+    sample.fetch(plan)
+    assert len(tell(sample.dependencies(plan))) == 2
+
+
 def test_missing_modules(bench: MakeBench, modules: Proxy) -> None:
     sample = made(bench, modules)
     with pytest.raises(DependenciesMissingError):

@@ -313,6 +313,12 @@ def test_jobs_are_limited_to_the_share(bench: MakeBench) -> None:
     assert argv[argv.index("-p") + 1] == "3"
 
 
+def test_a_refused_platform_is_an_outcome_for_who_asks_all_the_same(bench: MakeBench) -> None:
+    made = bench({"go.mod": MOD, "main.go": prints("x")})
+    outcome = made.release(made.plan(platforms=["linux/amd64/v7"]))[Platform("linux/amd64/v7")]
+    assert outcome.failure and "Go's variants of amd64" in outcome.failure and outcome.hint
+
+
 def test_a_platform_that_go_does_not_have(bench: MakeBench) -> None:
     made = bench({"go.mod": MOD, "main.go": prints("x")})
     (limitation,) = made.limitations(made.plan(platforms=["linux/amd64", "linux/sparc"]))

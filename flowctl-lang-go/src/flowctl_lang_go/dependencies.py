@@ -15,7 +15,7 @@ from flowctl_lang_go.failures import build_failure
 from flowctl_lang_go.fetch import json_objects
 from flowctl_lang_go.manifest import join
 from flowctl_lang_go.pinned import pinned, target_environment
-from flowctl_lang_go.platforms import loose_files, uses_c
+from flowctl_lang_go.platforms import able, loose_files, uses_c
 from flowctl_lang_go.toolchain import build_flags, run_go
 
 _STANDARD = "std"
@@ -32,7 +32,7 @@ def dependencies(plan: Plan, context: BuildContext) -> DependencyReport:
     members = set(own) if isinstance(own, dict) else set()
     modules: dict[str, dict[str, Any]] = {}
     parents: dict[str, set[str]] = defaultdict(set)
-    for platform in plan.platforms:
+    for platform in able(plan):
         packages = _packages(plan, context, platform)
         owner = {str(package["ImportPath"]): _owner(package) for package in packages}
         for package in packages:

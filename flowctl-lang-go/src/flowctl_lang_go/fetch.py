@@ -14,6 +14,7 @@ from flowctl_core.errors import FetchError
 from flowctl_core.models import BuildContext, CompletedCommand, FetchReport, Plan
 from flowctl_lang_go.failures import build_failure, fetch_failure
 from flowctl_lang_go.pinned import fetching, target_environment
+from flowctl_lang_go.platforms import able
 from flowctl_lang_go.toolchain import build_flags, module_mode, run_go
 from flowctl_lang_go.workfile import write_atomically
 
@@ -67,9 +68,7 @@ def _private_copy(plan: Plan, context: BuildContext) -> Path:
 def _check_imports(plan: Plan, context: BuildContext) -> None:
     """Say now, not in the build, that go.mod or go.sum lacks what the program imports."""
     package = str(plan.details["package"])
-    refused = {limitation.platform for limitation in plan.limitations}
-    able = [platform for platform in plan.platforms if platform not in refused]
-    for environment in [target_environment(plan, one) for one in able] if plan.profile == "release" else [{}]:
+    for environment in [target_environment(plan, one) for one in able(plan)] if plan.profile == "release" else [{}]:
         arguments = ["list", *build_flags(plan, context), "-deps", package]
         done = run_go(plan, context, arguments, environment=environment, on_line=lambda _: None)
         if not done.ok:

@@ -8,7 +8,7 @@ from flowctl_core.models import BuildContext, Limitation, Plan, Platform
 from flowctl_lang_go import zig
 from flowctl_lang_go.c_users import CUsers, find_c_users
 from flowctl_lang_go.pinned import pinned, target_environment
-from flowctl_lang_go.platforms import imports_modules, uses_c
+from flowctl_lang_go.platforms import able, imports_modules, uses_c
 from flowctl_lang_go.toolchain import run_go
 
 _USUAL = frozenset({"linux/amd64", "linux/arm64", "linux/arm", "darwin/amd64", "darwin/arm64", "windows/amd64"})
@@ -18,12 +18,9 @@ _USUAL = frozenset({"linux/amd64", "linux/arm64", "linux/arm", "darwin/amd64", "
 def limitations(plan: Plan, context: BuildContext) -> tuple[Limitation, ...]:
     """See `flowctl_limitations`."""
     context = pinned(plan, context)
-    refused = {limitation.platform for limitation in plan.limitations}
     found: list[Limitation] = []
     optional: set[str] = set()
-    for platform in plan.platforms:
-        if platform in refused:
-            continue
+    for platform in able(plan):
         unknown = _unknown(plan, context, platform)
         if unknown is not None:
             found.append(unknown)

@@ -65,12 +65,19 @@ def describe(subject: Subject) -> Release:
         "libc": zig.libc(subject.tree.source),
         "certificates": certificates,
     }
-    able = [platform for platform in subject.platforms if platform not in {one.platform for one in limitations}]
+    refused = {limitation.platform for limitation in limitations}
+    left = [platform for platform in subject.platforms if platform not in refused]
     return Release(
         details,
         tuple(limitations),
-        may_use_c=any(_entry(each, platform).get("cgo") is not False for platform in able),
+        may_use_c=any(_entry(each, platform).get("cgo") is not False for platform in left),
     )
+
+
+def able(plan: Plan) -> list[Platform]:
+    """The platforms that the plan does not refuse."""
+    refused = {limitation.platform for limitation in plan.limitations}
+    return [platform for platform in plan.platforms if platform not in refused]
 
 
 def uses_c(plan: Plan, platform: Platform) -> bool | None:

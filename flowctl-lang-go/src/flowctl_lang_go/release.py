@@ -34,6 +34,10 @@ def build_multiplatform(plan: Plan, context: BuildContext) -> ReleaseResult:
         folder = context.output_dir / platform.replace("/", "-") if several else context.output_dir
         folder.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
+        refusal = next((one for one in plan.limitations if one.platform == platform), None)
+        if refusal is not None:
+            outcomes.append(PlatformOutcome(platform=platform, failure=refusal.reason, hint=refusal.remedy))
+            continue
         try:
             outcome = _build(plan, context, platform, folder / plan.entry_points[0].name)
         except (BuildError, StoreError, ToolchainError) as error:
