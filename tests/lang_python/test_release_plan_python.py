@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flowctl_core.errors import PlanError
-from flowctl_core.models import Artifact, Plan, PlanRequest, Platform, SourceTree
+from flowctl_core.models import Artifact, BuildContext, Plan, PlanRequest, Platform, SourceTree, Tool
+from flowctl_core.runners.local import LocalRunner
 from flowctl_core.specfile.load import load_component
 from flowctl_lang_python.plugin import plugin
+from flowctl_lang_python.release import environment
 from flowctl_lang_python.release.locked_wheels import missing
 from flowctl_lang_python.release.target import Target
 
@@ -147,10 +150,43 @@ def test_images_have_the_interpreter_that_the_executable_needs(tree: Tree) -> No
     plan = make(tree(FILES), "linux/amd64")
     script = Artifact(path="out/sample", platform=Platform("linux/amd64"), format="script", interpreter="python3.12")
     image = plugin.flowctl_image(plan, script)
+    assert image is not None
     assert image.base is not None
     assert image.base.endswith("/python:3.12-slim")
     assert image.files[0].source == "out/sample"
     assert image.environment["PEX_ROOT"].startswith("/tmp/")
     native = plugin.flowctl_image(plan, script.model_copy(update={"format": "native", "interpreter": ""}))
+    assert native is not None
     assert native.base is not None
     assert "python" not in native.base
+    assert plugin.flowctl_image(plan.model_copy(update={"profile": "dev"}), script) is None
+
+
+def test_dependencies_of_a_dev_build_are_what_its_environment_holds(tmp_path: Path) -> None:
+    site = tmp_path / ".flowctl" / "env" / "lib" / "python3.11" / "site-packages"
+
+    def install(name: str, version: str, *fields: str, editable: bool = False) -> None:
+        info = site / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text("\n".join([f"Name: {name}", f"Version: {version}", *fields]) + "\n\ntext\n")
+        if editable:
+            (info / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
+
+    install("sample", "1.0", "Requires-Dist: Web_Kit[fast]>=1", 'Requires-Dist: gone; extra == "x"', editable=True)
+    install("web_kit", "2.0", "License-Expression: mit", 'Requires-Dist: speed; extra == "fast"')
+    install("speed", "0.1", "License: BSD", "Classifier: License :: OSI Approved :: MIT License")
+    install("pytest", "9.0", "Requires-Dist: speed")
+    context = BuildContext(
+        source_root=tmp_path,
+        output_dir=tmp_path,
+        work_dir=tmp_path,
+        tools={"python": Tool(name="python", version="3.11.7", path=Path("python3"))},
+        runner=LocalRunner(),
+    )
+    found = {entry.purl: entry for entry in environment.report(context).dependencies}
+    assert list(found) == ["pkg:pypi/pytest@9.0", "pkg:pypi/speed@0.1", "pkg:pypi/web-kit@2.0"]
+    pytest_, speed, kit = found.values()
+    assert (pytest_.scope, pytest_.direct, pytest_.license) == ("test", False, "")
+    assert (speed.scope, speed.direct, speed.license) == ("runtime", False, "MIT")
+    assert speed.parents == ("pkg:pypi/pytest@9.0", "pkg:pypi/web-kit@2.0")
+    assert (kit.scope, kit.direct, kit.license) == ("runtime", True, "MIT")

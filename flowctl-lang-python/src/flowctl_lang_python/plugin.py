@@ -98,8 +98,8 @@ class PythonBuilder:
         return report(plan, context)
 
     @hookimpl
-    def flowctl_image(self, plan: Plan, artifact: Artifact) -> ImagePlan:
-        """A Python image of the version that the executable needs."""
+    def flowctl_image(self, plan: Plan, artifact: Artifact) -> ImagePlan | None:
+        """A Python image of the version that the executable needs; none for a `dev` build's launcher."""
         from flowctl_lang_python.release.image import plan_image
 
         return plan_image(plan, artifact)
