@@ -28,7 +28,6 @@ _WAYS = (
     "`--no-images` makes the release without images; `build.images.dockerfiles: false` in the configuration lets "
     "flowctl assemble them without an engine."
 )
-_NO_EMULATION = "exec format error"
 
 
 def read_dockerfile(job: Job) -> None:
@@ -93,16 +92,14 @@ def build_by_dockerfile(job: Job, layout: Path, index_copy: Path) -> None:
             image, config = _build_one(job, docker, dockerfile, platform, blobs)
         except (BuildError, ImageError) as error:
             problems.append(error)
-            hint = error.hint or _emulation_hint(docker, platform, error)
             release.image_failures.append(
-                ImageFailure(platform=platform, reason=error.message, hint=hint, output=error.output)
+                ImageFailure(platform=platform, reason=error.message, hint=error.hint, output=error.output)
             )
             continue
         written.append(image)
         job.warnings.extend(f"the image for {platform} that {dockerfile.shown} makes: {p}" for p in check_user(config))
     if not written:
-        first = release.image_failures[0]
-        raise type(problems[0])(first.reason, hint=first.hint, output=first.output)
+        raise problems[0]
     written.sort(key=lambda image: image.platform)
     release.layout = finish_layout(written, layout, blobs, ref_name=job.plan.version, index_copy=index_copy)
     release.built_by_dockerfile = DockerfileInfo(
@@ -115,47 +112,32 @@ def build_by_dockerfile(job: Job, layout: Path, index_copy: Path) -> None:
     )
 
 
-def _emulation_hint(docker: DockerEngine, platform: Platform, error: BuildError | ImageError) -> str | None:
-    if platform == docker.platform or _NO_EMULATION not in f"{error.message}{error.output}".lower():
-        return None
-    return (
-        f"The engine's machine cannot run programs for {platform}. Give it an emulator: "
-        "`apt-get install qemu-user-static binfmt-support` there, or build on a worker of that platform."
-    )
-
-
 def _build_one(
     job: Job, docker: DockerEngine, dockerfile: Dockerfile, platform: Platform, blobs: Blobs
 ) -> tuple[WrittenImage, dict[str, JsonValue]]:
-    from flowctl_core.docker_engine.build import ImageBuild, build_image
-    from flowctl_core.docker_engine.images import drop_image, find_image, save
+    from flowctl_core.docker_engine.images import save
     from flowctl_core.package.describe import image_labels
-    from flowctl_core.package.dockerfile import pack_context
+    from flowctl_core.package.dockerfile_build import Workbench, build_dockerfile
     from flowctl_core.package.engine_image import take_image
     from flowctl_core.package.load import scratch_name
 
     release = job.releasing
     spec = job.spec.spec if job.spec is not None else None
+    bench = Workbench(
+        engine=docker,
+        root=job.root,
+        files=exported_files(job.root),
+        folder=job.state,
+        runner=job.engine.runner,
+        environ=job.engine.environ,
+        epoch=release.source.epoch,
+        offline=job.options.offline,
+        timeout_s=job.engine.config.build.local.timeout,
+    )
+    labels = image_labels(job.plan.component, job.plan.version, spec, release.source, own_metadata(job))
     tag = scratch_name(job.plan.component, platform)
-    before = find_image(docker, tag)
-    with system_refusals(job.state), tempfile.TemporaryFile(dir=job.state) as context:
-        name = pack_context(dockerfile, job.root, exported_files(job.root), context, epoch=release.source.epoch)
-        job.progress.step(f"building {dockerfile.shown} for {platform} in the Docker engine")
-        wanted = ImageBuild(
-            dockerfile=name,
-            shown=dockerfile.shown,
-            platform=platform,
-            tag=tag,
-            target=dockerfile.target,
-            args={"SOURCE_DATE_EPOCH": str(release.source.epoch), **dockerfile.args},
-            labels=image_labels(job.plan.component, job.plan.version, spec, release.source, own_metadata(job)),
-            network=not job.options.offline,
-        )
-        image = build_image(docker, context, wanted, job.progress, timeout_s=job.engine.config.build.local.timeout)
+    image = build_dockerfile(bench, dockerfile, platform, tag, job.progress, labels=labels)
     with system_refusals(job.state), tempfile.TemporaryFile(dir=job.state) as archive:
         job.progress.step(f"taking the image for {platform} from the Docker engine")
         save(docker, image, archive)
-        taken = take_image(archive, blobs, platform, dockerfile.shown, parallel=os.cpu_count() or 1)
-    if before is not None and before.id != image:
-        drop_image(docker, before.id)
-    return taken
+        return take_image(archive, blobs, platform, dockerfile.shown, parallel=os.cpu_count() or 1)

@@ -19,13 +19,14 @@ from flowctl_core.models import Progress
 from flowctl_core.models.build_info import BuildInfo
 from flowctl_core.models.reproduction import Difference, ReproductionReport
 from flowctl_core.release_record import BUILD_INFO, CHECKSUMS, SCAN
-from flowctl_core.release_steps import file_digest
+from flowctl_core.release_steps import CONTAINERS, file_digest
 from flowctl_core.store import dist
 from flowctl_core.store.files import remove_any, system_refusals
 from flowctl_core.workflow import run_release
 
 _NOT_COMPARED = frozenset({SCAN, CHECKSUMS, ".gitignore"})
 _DIFFOSCOPE_TIMEOUT_S = 120
+_LEFT_OUT = f"{CONTAINERS}/: a Docker engine built the images from a Dockerfile, which promises no equal bytes"
 _EXPLAINED = 3
 """How many differing files diffoscope is asked about."""
 
@@ -40,6 +41,7 @@ def reproduce(
     started = time.monotonic()
     old = folder or _find_release(root)
     again = _read(old)
+    by_dockerfile = again.images is not None and again.images.dockerfile is not None
     workspaces = engine.config.build.local.cache_dir / "releases"
     with system_refusals(workspaces, "made"):
         workspaces.mkdir(parents=True, exist_ok=True)
@@ -50,14 +52,14 @@ def reproduce(
             as_registry=again.source.commit is not None and not again.source.dirty,
             revision=again.source.commit or "HEAD",
             dist=workspace / "dist",
-            images=again.images is not None,
+            images=again.images is not None and not by_dockerfile,
             workspace=workspace / "another" / "folder",
             again=again,
         )
         options = replace(options, language=again.asked_language, entry_point=again.asked_main)
         run_release(root, engine, options, wanted, progress)
         new = workspace / "dist"
-        expected, found = _digests(old), _digests(new)
+        expected, found = (_digests(release, images=not by_dockerfile) for release in (old, new))
         differences = _differences(old, new, expected, found)
         return ReproductionReport(
             component=again.component,
@@ -65,6 +67,7 @@ def reproduce(
             reproduced=not differences,
             compared=len(expected.keys() | found.keys()),
             differences=differences,
+            left_out=(_LEFT_OUT,) if by_dockerfile else (),
             made_with=_made_with(again, _read(new), engine),
             duration_s=round(time.monotonic() - started, 4),
         )
@@ -94,14 +97,17 @@ def _read(folder: Path) -> BuildInfo:
         raise SourceError(f"{file} is no record of a release that this flowctl knows", output=str(error)) from error
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _digests(folder: Path, *, images: bool) -> dict[str, str]:
     found = {}
     for here, _, names in os.walk(folder):
         for name in names:
             path = Path(here) / name
             relative = path.relative_to(folder).as_posix()
-            if relative not in _NOT_COMPARED:
+            if relative not in _NOT_COMPARED and (images or not relative.startswith(f"{CONTAINERS}/")):
                 found[relative] = f"sha256:{file_digest(path)}"
+    if not images:
+        record = _read(folder).model_copy(update={"images": None})
+        found[BUILD_INFO] = digest_text(record.model_dump_json())
     return found
 
 

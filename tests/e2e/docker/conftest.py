@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import socket
 import struct
 import subprocess
 import tempfile
@@ -49,7 +51,9 @@ def docker(give_up: Callable[[str], None]) -> Iterator[DockerEngine]:
     (folder / "daemon.json").write_text("{}")
     address = f"unix://{folder}/docker.sock"
     own = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "config-file": "daemon.json"}
-    command = ["dockerd", "--host", address, "--bridge", "none", "--iptables=false", "--log-level", "error"]
+    bridge = f"flowctl{os.getpid()}"[:15]  # of its own: engines share docker0, or remove it
+    _make_bridge(bridge)
+    command = ["dockerd", "--host", address, "--bridge", bridge, "--iptables=false", "--log-level", "error"]
     command += [f"--{name}={folder}/{place}" for name, place in own.items()]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -58,7 +62,19 @@ def docker(give_up: Callable[[str], None]) -> Iterator[DockerEngine]:
     finally:
         process.terminate()
         process.wait(60)
+        _remove_bridge(bridge)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_bridge(name: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as system:
+        fcntl.ioctl(system, 0x89A0, struct.pack("16s", name.encode()))  # SIOCBRADDBR, linux/sockios.h
+
+
+def _remove_bridge(name: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as system:
+        fcntl.ioctl(system, 0x8914, struct.pack("16sh", name.encode(), 0))  # SIOCSIFFLAGS: down
+        fcntl.ioctl(system, 0x89A1, struct.pack("16s", name.encode()))  # SIOCBRDELBR
 
 
 def _started(address: str, process: subprocess.Popen[bytes], log: Path) -> DockerEngine:

@@ -182,6 +182,8 @@ def reproduce_release(engine: Engine, options: Options, root: Path, folder: Path
         return code
     took = duration_text(report.duration_s)
     name = f"{report.component} {report.version}"
+    for text in report.left_out:
+        say_aside(f"not compared: {text}")
     if report.reproduced:
         say(f"{name} was reproduced: {report.compared} files have the same bytes ({took})")
         return code

@@ -12,11 +12,13 @@ from pydantic import Field
 
 from flowctl_core.docker_engine.connect import DockerEngine
 from flowctl_core.docker_engine.images import messages
-from flowctl_core.errors import BuildError, ToolTimeoutError
+from flowctl_core.errors import BuildError, EngineError, ToolTimeoutError
 from flowctl_core.models.base import Frozen
 from flowctl_core.models.event import Progress
 from flowctl_core.models.platform import Platform
 
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+_NO_EMULATION = ("exec format error", "runtime execution on platform", "invalid elf image")
 _STEP = re.compile(r"Step \d+/\d+ : ")
 _ID = re.compile(r"Successfully built ([0-9a-f]+)")
 
@@ -44,10 +46,52 @@ def build_image(
 
     Raises BuildError with all that the engine printed when a step fails, ToolTimeoutError, EngineError.
     """
+    said: list[str] = []
+    expired = threading.Event()
+    try:
+        image, problem = _build(engine, context, wanted, progress, said, timeout_s, expired)
+    except EngineError:
+        if not expired.is_set():
+            raise
+    if expired.is_set():
+        raise ToolTimeoutError(
+            f"building {wanted.shown} for {wanted.platform} took longer than {timeout_s:g} s and was ended",
+            hint="Raise build.local.timeout in the configuration if it needs more time.",
+            output="\n".join(said),
+        )
+    if problem is not None or image is None:
+        raise build_failure(wanted, problem or "the engine ended without an image", "\n".join(said))
+    return image
+
+
+def build_failure(wanted: ImageBuild, reason: str, output: str) -> BuildError:
+    """The error for an image that could not be built, with what would help where that can be told."""
+    said = f"{reason}\n{output}".lower()
+    hint = None
+    if any(sign in said for sign in _NO_EMULATION):
+        hint = (
+            f"The engine's machine cannot run programs for {wanted.platform}. Give it an emulator: "
+            "`apt-get install qemu-user-static binfmt-support` there, or build on a worker of that platform."
+        )
+    elif "buildkit" in said:
+        hint = "flowctl reaches BuildKit by the command docker and its plugin buildx: install docker-buildx-plugin."
+    return BuildError(
+        f"{wanted.shown} cannot be built for {wanted.platform}: {reason.strip()}", hint=hint, output=output or None
+    )
+
+
+def _build(
+    engine: DockerEngine,
+    context: IO[bytes],
+    wanted: ImageBuild,
+    progress: Progress,
+    said: list[str],
+    timeout_s: float | None,
+    expired: threading.Event,
+) -> tuple[str | None, str | None]:
     from docker.errors import APIError
 
-    said: list[str] = []
-    with engine.work("build the image") as client, _limited(client, timeout_s) as expired:
+    with engine.work("build the image") as client, _limited(client, timeout_s, expired):
         try:
             stream = client.build(
                 fileobj=context,
@@ -63,21 +107,9 @@ def build_image(
                 forcerm=True,
                 decode=True,
             )
-            image, problem = _follow(stream, said, progress)
+            return _follow(stream, said, progress)
         except APIError as error:
-            image, problem = None, str(error.explanation or error)
-    if expired.is_set():
-        raise ToolTimeoutError(
-            f"building {wanted.shown} for {wanted.platform} took longer than {timeout_s:g} s and was ended",
-            hint="Raise build.local.timeout in the configuration if it needs more time.",
-            output="\n".join(said),
-        )
-    if problem is not None or image is None:
-        reason = (problem or "the engine ended without an image").strip()
-        raise BuildError(
-            f"{wanted.shown} cannot be built for {wanted.platform}: {reason}", output="\n".join(said) or None
-        )
-    return image
+            return None, str(error.explanation or error)
 
 
 def _platform_args(engine: DockerEngine, platform: Platform) -> dict[str, str]:
@@ -102,7 +134,7 @@ def _follow(stream: Iterator[object], said: list[str], progress: Progress) -> tu
             image = str(aux["ID"])
         if isinstance(text, str):
             *lines, rest = (rest + text).split("\n")
-            for line in lines:
+            for line in map(_plain, lines):
                 if line.strip():
                     said.append(line.rstrip())
                     (progress.step if _STEP.match(line) else progress.line)(line.strip())
@@ -111,8 +143,13 @@ def _follow(stream: Iterator[object], said: list[str], progress: Progress) -> tu
         elif isinstance(status := message.get("status"), str):
             _pulling(str(message.get("id") or ""), status, states, progress)
     if rest.strip():
-        said.append(rest)
-    return (image, problem)
+        said.append(_plain(rest))
+    return image, problem
+
+
+def _plain(text: str) -> str:
+    """Without the colour that the engine gives to what went to standard error."""
+    return _COLOUR.sub("", text)
 
 
 def _pulling(layer: str, status: str, states: dict[str, str], progress: Progress) -> None:
@@ -123,9 +160,8 @@ def _pulling(layer: str, status: str, states: dict[str, str], progress: Progress
 
 
 @contextmanager
-def _limited(client: Any, timeout_s: float | None) -> Iterator[threading.Event]:
+def _limited(client: Any, timeout_s: float | None, expired: threading.Event) -> Iterator[None]:
     """Cuts the connection after so long, and at the end of the block: without it the engine ends the build."""
-    expired = threading.Event()
     responses: list[Any] = []
     client.hooks["response"].append(lambda response, *_, **__: responses.append(response))
 
@@ -139,7 +175,7 @@ def _limited(client: Any, timeout_s: float | None) -> Iterator[threading.Event]:
         timer.daemon = True
         timer.start()
     try:
-        yield expired
+        yield
     finally:
         if timer is not None:
             timer.cancel()

@@ -99,13 +99,14 @@ def engine_refusals(address: str, problem: str) -> Iterator[None]:
     """What docker-py raises becomes an EngineError that begins with "the Docker engine at ADDRESS <problem>"."""
     from docker.errors import APIError, DockerException
     from requests.exceptions import RequestException
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
     except APIError as error:
         said = str(error.explanation or error.response.reason or error).strip()
         raise EngineError(f"the Docker engine {problem}: {said}") from error
-    except (DockerException, RequestException, OSError) as error:
+    except (DockerException, RequestException, HTTPError, OSError) as error:
         cause = _system_error(error)
         if isinstance(cause, PermissionError):
             raise EngineError(f"no permission to talk to the Docker engine at {address}", hint=_PERMISSION) from error

@@ -31,6 +31,8 @@ class ReproductionReport(Frozen):
     """Number of files; the scan's result and the checksums are left out, since advisories change."""
     differences: tuple[Difference, ...] = ()
     """Files that are not the same, by path."""
+    left_out: tuple[str, ...] = ()
+    """What was not compared, and why: images that a Docker engine built from a Dockerfile."""
     made_with: tuple[str, ...] = ()
     """Tools, plugins and variables that are not those of the release."""
     duration_s: float
