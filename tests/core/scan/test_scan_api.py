@@ -130,6 +130,19 @@ def test_what_an_api_must_not_do_is_never_taken_for_clean(
     assert (report.status, report.findings, report.reason) == ("not-scanned", (), caught.value.message)
 
 
+def test_a_host_that_nobody_knows_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def unknown(*arguments: object, **_: object) -> object:
+        asked.append(arguments)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(ScanError, match="cannot be reached"):
+        ask_api("https://advisories.invalid", [package_of("pkg:npm/p@1.0.0")])
+    assert len(asked) == 1
+
+
 def test_an_api_that_is_not_there() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -162,7 +163,7 @@ class _Api:
     def _ask(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         try:
             for attempt in stamina.retry_context(
-                on=(httpx.TransportError, _AgainError),
+                on=_may_pass,
                 attempts=self._patience.attempts,
                 timeout=max(0.0, self._deadline - time.monotonic()),
                 wait_initial=0.2,
@@ -201,6 +202,16 @@ class _Api:
     def _require_time(self) -> None:
         if time.monotonic() > self._deadline:
             raise ScanError(f"OSV's API at {self.location} took longer than {self._patience.total_s:.0f} s", hint=_HINT)
+
+
+def _may_pass(error: Exception) -> bool:
+    """A host that nobody knows is no network at all: asking again would only keep people waiting."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror) and cause.errno == socket.EAI_NONAME:
+            return False
+        cause = cause.__cause__ or cause.__context__
+    return isinstance(error, httpx.TransportError | _AgainError)
 
 
 def _query(package: OsvPackage, token: str) -> dict[str, Any]:
