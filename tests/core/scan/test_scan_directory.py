@@ -303,7 +303,9 @@ def test_a_broken_member_is_told_and_does_not_hide_the_others(tmp_path: Path, se
     assert (found(report), report.status) == (["GHSA-1"], "partly-scanned")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not an archive at all", os.urandom(4096)])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x03\x04", b"not an archive at all", os.urandom(4096)], ids=["empty", "head", "text", "noise"]
+)
 def test_an_archive_that_is_none_is_an_error(content: bytes, tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "db" / "npm").mkdir(parents=True)
     (tmp_path / "db" / "npm" / "all.zip").write_bytes(content)
