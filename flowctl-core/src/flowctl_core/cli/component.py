@@ -146,6 +146,9 @@ def test(
     offline: Offline = False,
     jobs: Jobs = None,
     timeout: Timeout = None,
+    container: Annotated[
+        bool, typer.Option("--container", help="Run the tests in a container, in the Docker engine.")
+    ] = False,
     verbose: Verbose = False,
     output: Output = None,
 ) -> None:
@@ -156,7 +159,7 @@ def test(
 
     engine = make_engine(cache=cache, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
     options = Options(language=language, entry_point=main, offline=offline)
-    code = test_component(engine, options, absolute(path), verbose=verbose)
+    code = test_component(engine, options, absolute(path), verbose=verbose, container=container)
     if code:
         raise typer.Exit(code)
 

@@ -20,8 +20,8 @@ NO_TESTS_HINT = (
 )
 
 
-def test_component(engine: Engine, options: Options, root: Path, *, verbose: bool) -> int:
-    """Run the tests, then validate the interface; returns the exit code.
+def test_component(engine: Engine, options: Options, root: Path, *, verbose: bool, container: bool = False) -> int:
+    """Run the tests, here or in a container, then validate the interface; returns the exit code.
 
     Raises TestsFailedError, NoTestsError when there are none, InterfaceError when what was built does not offer
     what component.yaml declares; each after its report was shown. For programs the report carries the error, so that
@@ -31,7 +31,12 @@ def test_component(engine: Engine, options: Options, root: Path, *, verbose: boo
     with make_board([root.name], verbose=verbose) as board:
         job.progress = board.row(root.name)
         try:
-            report = run_tests(job)
+            if container:
+                from flowctl_core.container_tests import run_container_tests
+
+                job, report = run_container_tests(root, engine, options, job.progress)
+            else:
+                report = run_tests(job)
         except KeyboardInterrupt:
             cancel = getattr(engine.runner, "cancel", None)
             if cancel is not None:
