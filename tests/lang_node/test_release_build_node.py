@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -411,6 +411,26 @@ def test_binary_that_was_changed_in_the_store_is_not_used(tmp_path: Path) -> Non
     result = driver.caller.build_multiplatform("node", plan, driver.context(plan))
     assert result is not None
     assert "has been changed" in (result.outcomes[0].failure or "")
+
+
+@pytest.mark.requires_tool("node", "npm")
+def test_packages_in_archives_of_yarn_are_bundled(tmp_path: Path, managers: Callable[..., dict[str, str]]) -> None:
+    """Plug'n'Play: there is no node_modules, and the packages are in zip files."""
+    environ = managers("@yarnpkg/cli-dist@4")
+    files: dict[str, Content] = {
+        "package.json": {"name": "sink", "main": "main.js", "dependencies": {"ms": "2.1.3"}},
+        "main.js": 'console.log(require("ms")("2h"));\n',
+        ".yarnrc.yml": "enableGlobalCache: true\n",
+        "yarn.lock": "",
+    }
+    root = write_project(tmp_path / "sink", as_files(files))
+    locking = {**environ, "YARN_ENABLE_IMMUTABLE_INSTALLS": "false"}
+    subprocess.run(["yarn", "install", "--mode=update-lockfile"], cwd=root, env=locking, check=True)
+    plan, outcomes = release(root, environ=environ)
+    assert ".yarn/cache" in plan.fetched  # kept between releases, with what .pnp.cjs leads to
+    assert not (root / "node_modules").exists()
+    away = shutil.copy2(program(root, outcomes[HOST]), tmp_path / "away")
+    assert run([str(away)]).stdout == "7200000\n"
 
 
 def test_image_base_has_the_libraries() -> None:

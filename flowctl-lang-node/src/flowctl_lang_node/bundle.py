@@ -15,8 +15,8 @@ from flowctl_lang_node.sea.blob import QUIET, resource
 from flowctl_lang_node.toolchain import Tooling
 
 
-def bundle(plan: Plan, context: BuildContext, tooling: Tooling, folder: Path, entry: str) -> list[str]:
-    """Write `bundle.cjs` into a folder; the files that have to be carried beside it, relative to the source tree.
+def bundle(plan: Plan, context: BuildContext, tooling: Tooling, folder: Path, entry: str) -> dict[str, str]:
+    """Write `bundle.cjs` into a folder; the files to carry beside it, absolute paths by names in the source tree.
 
     Raises BuildError with esbuild's own words, or when the program needs a native addon.
     """
@@ -38,7 +38,7 @@ def bundle(plan: Plan, context: BuildContext, tooling: Tooling, folder: Path, en
     job.write_text(json.dumps(wanted), encoding="utf-8")
     context.progress.step(f"bundling {entry}")
     environment = {**QUIET, "ESBUILD_BINARY_PATH": str(program.path(release_fetch.ESBUILD))}
-    done = context.run([tooling.node_path(), str(script), str(job)], environment=environment)
+    done = context.run([tooling.node_path(), *_archives(plan, context), str(script), str(job)], environment=environment)
     if not done.ok:
         raise BuildError(
             f"{entry} could not be bundled into one file (exit code {done.exit_code})",
@@ -48,8 +48,16 @@ def bundle(plan: Plan, context: BuildContext, tooling: Tooling, folder: Path, en
     answer = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
     _refuse_outside(answer["inputs"])
     addons.refuse_bundled(context.source_root, answer["packages"], answer["addons"], context.progress)
-    carried = {*answer["assets"], *_declared(plan, context.source_root, release["assets"])}
-    return sorted(carried)
+    declared = _declared(plan, context.source_root, release["assets"])
+    return {**answer["assets"], **{name: str(context.source_root / name) for name in declared}}
+
+
+def _archives(plan: Plan, context: BuildContext) -> list[str]:
+    """Options with which node reads packages in yarn's archives (Plug'n'Play)."""
+    manager: Any = plan.details["manager"]
+    if not manager["plug_and_play"]:
+        return []
+    return ["--require", str(context.source_root / manager["root"] / ".pnp.cjs")]
 
 
 def _hint(output: str) -> str:

@@ -42,8 +42,8 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
         done = tooling.run(arguments, cwd=root, network=not context.offline)
         if not done.ok:
             raise _failure(tooling, done, context.offline)
-        if not details["manager"]["plug_and_play"]:
-            for path in installed_paths(plan):
+        for path in installed_paths(plan):
+            if not path.endswith(".pnp.cjs"):
                 (context.source_root / path).mkdir(parents=True, exist_ok=True)
     ran = _run_allowed_scripts(tooling, root, details["allowed_scripts"], context)
     _name_the_others(tooling, root, lockfile, set(details["allowed_scripts"]), context)

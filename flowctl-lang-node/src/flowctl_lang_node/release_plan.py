@@ -15,7 +15,7 @@ from flowctl_core.models import Limitation, Plan, Platform, SourceTree, ToolRequ
 from flowctl_lang_node import pins, semver
 from flowctl_lang_node.detect import NAMES
 from flowctl_lang_node.install import RELEASE_FOLDER
-from flowctl_lang_node.manifest import Package, Workspace
+from flowctl_lang_node.manifest import Package, Workspace, joined
 from flowctl_lang_node.runtime_version import Runtime, choose_runtime
 from flowctl_lang_node.toolchain import NODE_HINT
 
@@ -33,6 +33,12 @@ def release_plan(plan: Plan, source: SourceTree, workspace: Workspace, package: 
     integrity: dict[str, JsonValue] = {str(one): runtime.integrity(base_platform(one)) for one in possible}
     links = [link_name(name, pins.esbuild_version()) for name in ("esbuild", "esbuild-api")]
     links += [link_name(platform, runtime.version or "") for platform in ("host", *possible)]
+    made = [f"{RELEASE_FOLDER}/{link}" for link in links]
+    manager: Any = plan.details["manager"]
+    archives: list[str] = []
+    if manager["plug_and_play"] and plan.details["installs"]:
+        # Without yarn's global cache, these are what .pnp.cjs leads to.
+        archives = [joined(manager["root"], f".yarn/{name}") for name in ("cache", "unplugged")]
     exclude = (*plan.inputs.exclude, f"/{RELEASE_FOLDER}/")
     release: dict[str, JsonValue] = {
         "node": runtime.version,
@@ -46,7 +52,7 @@ def release_plan(plan: Plan, source: SourceTree, workspace: Workspace, package: 
             "inputs": plan.inputs.model_copy(update={"exclude": exclude}),
             "toolchain": (*plan.toolchain, *_npm(plan)),
             "environment": {**plan.environment, **_environment(plan)},
-            "fetched": (*plan.fetched, *(f"{RELEASE_FOLDER}/{link}" for link in links)) if possible else plan.fetched,
+            "fetched": (*plan.fetched, *archives, *made) if possible else plan.fetched,
             "limitations": (*plan.limitations, *limitations),
             "details": {**plan.details, "release": release},
             "warnings": warnings,

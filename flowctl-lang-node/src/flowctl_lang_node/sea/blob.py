@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,13 @@ def resource(name: str) -> str:
     return resources.files("flowctl_lang_node.sea").joinpath(name).read_text(encoding="utf-8")
 
 
-def write_blob(tooling: Tooling, folder: Path, *, entry: str, assets: Iterable[str], options: Iterable[str]) -> Path:
-    """Make `main.blob` in a folder with `bundle.cjs`; `assets` are relative to the source tree.
+def write_blob(
+    tooling: Tooling, folder: Path, *, entry: str, assets: Mapping[str, str], options: Iterable[str]
+) -> Path:
+    """Make `main.blob` in a folder with `bundle.cjs`; `assets` are absolute paths by the names that they get.
 
     Raises BuildError when node refuses.
     """
-    root = tooling.context.source_root
     listed = sorted(assets)
     job = json.dumps({"entry": entry, "assets": listed}, ensure_ascii=False)
     prelude = resource("prelude.cjs").replace("/* JOB */", job)
@@ -45,7 +46,7 @@ def write_blob(tooling: Tooling, folder: Path, *, entry: str, assets: Iterable[s
         "useSnapshot": False,
         # V8's code cache differs from run to run.
         "useCodeCache": False,
-        "assets": {name: str(root / name) for name in listed},
+        "assets": {name: assets[name] for name in listed},
     }
     if options := list(options):
         settings["execArgv"] = options

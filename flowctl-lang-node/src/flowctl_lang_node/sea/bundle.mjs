@@ -1,10 +1,10 @@
 // Bundles one program into a single script for a single executable. Argument: a JSON file with what to do; the answer
 // is written beside it. Run by the release's own node, with esbuild's JavaScript interface.
 import { createRequire } from "node:module";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import fs from "node:fs"; // the object itself: yarn's .pnp.cjs replaces its functions by some that read archives
 import path from "node:path";
 
-const job = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const job = JSON.parse(fs.readFileSync(process.argv[2], "utf8"));
 const esbuild = createRequire(import.meta.url)(job.esbuildApi);
 
 const LOADERS = { ".js": "js", ".cjs": "js", ".mjs": "js", ".jsx": "jsx", ".ts": "ts", ".cts": "ts", ".mts": "ts", ".tsx": "tsx" };
@@ -32,7 +32,7 @@ const plugin = {
   name: "flowctl",
   setup(build) {
     build.onLoad({ filter: /\.[cm]?[jt]sx?$/ }, ({ path: file }) => {
-      const text = readFileSync(file, "utf8").replace(/^\uFEFF/, "").replace(/^#!.*/, "");
+      const text = fs.readFileSync(file, "utf8").replace(/^\uFEFF/, "").replace(/^#!.*/, "");
       return { contents: located(file, text), loader: LOADERS[path.extname(file)], resolveDir: path.dirname(file) };
     });
     build.onLoad({ filter: /\.node$/ }, ({ path: file }) => {
@@ -83,13 +83,13 @@ try {
 }
 await print("warning", result.warnings);
 
-const inputs = Object.keys(result.metafile.inputs).filter((name) => existsSync(path.join(job.root, name)));
+const inputs = Object.keys(result.metafile.inputs).filter((name) => fs.existsSync(path.join(job.root, name)));
 const packages = new Map();
 const packageOf = (file) => {
   const folder = path.dirname(file);
   if (!packages.has(folder)) {
     const here = path.join(folder, "package.json");
-    const names = existsSync(here) && JSON.parse(readFileSync(here, "utf8")).name !== undefined;
+    const names = fs.existsSync(here) && JSON.parse(fs.readFileSync(here, "utf8")).name !== undefined;
     packages.set(folder, names || folder === job.root || folder === path.dirname(folder) ? folder : packageOf(folder));
   }
   return packages.get(folder);
@@ -97,23 +97,30 @@ const packageOf = (file) => {
 
 // Files that modules look for beside themselves: what a string in them names, and their package's package.json.
 const assets = new Set();
-const inside = (file) => !relative(file).startsWith("../") && existsSync(file) && statSync(file).isFile();
+const inside = (file) => !relative(file).startsWith("../") && fs.existsSync(file) && fs.statSync(file).isFile();
 for (const file of asking) {
   const manifest = path.join(packageOf(file), "package.json");
   if (inside(manifest)) assets.add(manifest);
-  for (const [, , named] of readFileSync(file, "utf8").matchAll(/(["'`])((?:[^"'`\\\n$]){1,200})\1/g)) {
+  for (const [, , named] of fs.readFileSync(file, "utf8").matchAll(/(["'`])((?:[^"'`\\\n$]){1,200})\1/g)) {
     if (/^[\w@+-]+$/.test(named) || path.isAbsolute(named) || /^[a-z]+:/.test(named)) continue;
     const found = path.resolve(path.dirname(file), named);
     if (inside(found) && !/\.(?:[cm]?[jt]sx?|node)$/.test(found)) assets.add(found);
   }
 }
 
+// What is inside of an archive of yarn's is copied out, for node cannot read it there.
+const carried = (file, index) => {
+  if (!relative(file).includes(".zip/")) return file;
+  const copy = path.join(job.output, `asset-${index}`);
+  fs.writeFileSync(copy, fs.readFileSync(file));
+  return copy;
+};
 const folders = [...new Set(inputs.map((name) => relative(packageOf(path.join(job.root, name)))))].sort();
 const answer = {
   inputs: inputs.sort(),
   packages: folders,
   addons: [...addons].sort(),
-  assets: [...assets].map(relative).sort(),
+  assets: Object.fromEntries([...assets].sort().map((file, index) => [relative(file), carried(file, index)])),
 };
-writeFileSync(path.join(job.output, "bundle.cjs"), result.outputFiles[0].contents);
-writeFileSync(path.join(job.output, "bundle.json"), JSON.stringify(answer));
+fs.writeFileSync(path.join(job.output, "bundle.cjs"), result.outputFiles[0].contents);
+fs.writeFileSync(path.join(job.output, "bundle.json"), JSON.stringify(answer));
