@@ -213,3 +213,18 @@ def test_a_too_old_go_is_refused_with_the_pip_extra(bench: MakeBench) -> None:
     with pytest.raises(ToolchainError, match=r"go >=1\.99 is needed \(go\.mod\)") as caught:
         made.build()
     assert caught.value.hint and "flowctl-lang-go[toolchain]" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("output", "missing"),
+    [
+        ('cgo: C compiler "gcc" not found: exec: "gcc": executable file not found in $PATH', True),
+        ("process_mem_cgo_darwin.c:18:10: fatal error: 'mach/mach_vm.h' file not found", False),
+    ],
+)
+def test_a_missing_header_is_no_missing_tool(output: str, missing: bool) -> None:
+    from flowctl_core.models import CompletedCommand
+    from flowctl_lang_go.failures import build_failure
+
+    done = CompletedCommand(argv=("go",), exit_code=1, stdout="", stderr=output, duration_s=0)
+    assert ("a tool that cgo needs is missing" in build_failure(done, "go build").message) is missing

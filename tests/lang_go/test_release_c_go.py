@@ -251,6 +251,19 @@ class TestDependencies:
         if Platform.host() in programs:
             assert subprocess.run([programs[Platform.host()]], capture_output=True, text=True).stdout == "in Go\n"
 
+    def test_that_uses_a_little_c_on_one_system(self, bench: MakeBench, proxy: Proxy) -> None:
+        """Prometheus' client has one file for macOS with C beside it, among dozens without."""
+        files = {
+            "x.go": self.GO,
+            "more.go": "package x\n",
+            "c_darwin.go": 'package x\n\nimport "C"\n',
+            "c_darwin.c": "int y;\n",
+        }
+        made, plan = self.made(bench, proxy, files)
+        without_zig(made, plan)
+        assert [limitation.platform for limitation in made.limitations(plan)] == [None]
+        assert len(made.released(plan)) == 3
+
     def test_go_is_asked_once(self, bench: MakeBench, proxy: Proxy) -> None:
         from flowctl_core.testing.recording import RecordingRunner
 

@@ -188,11 +188,15 @@ class TestC:
         [
             ({"a.go": "package x\n", "c.go": 'package x\n\nimport "C"\n'}, False),
             ({"a.go": "package x\n", "c.go": 'package x\n\nimport "C"\n', "c.c": "int x;"}, True),
+            (
+                {"a.go": "package x\n", "b.go": "package x\n", "c.go": 'package x\n\nimport "C"\n', "c.c": "int x;"},
+                False,
+            ),
             ({"c.go": 'package x\n\nimport "C"\n'}, True),
             ({"a.go": "//go:build !cgo\n\npackage x\n", "c.go": 'package x\n\nimport "C"\n'}, True),
             ({"a.go": "package x\n"}, False),
         ],
-        ids=["optional", "brings C", "nothing else", "nothing beside it", "none"],
+        ids=["optional", "brings C", "brings a little C", "nothing else", "nothing beside it", "none"],
     )
     def test_vendored(self, plan: MakePlan, files: dict[str, str], expected: bool) -> None:
         made = plan(

@@ -1,8 +1,9 @@
 """Which dependencies outside the source compile C. Only Go can tell: the files lie in its module cache.
 
-A dependency that brings C code of its own, or has no Go without it, needs cgo. One that merely uses C where it may
-(a better implementation on one system) does not: then the static program without C is the better release, and its
-name is given to the user.
+A dependency that has no Go without C needs cgo, and so does one that brings C code and is mostly made of it (SQLite's
+driver, whose stub without C compiles and fails when it runs). One that merely uses C where it may (Prometheus' client
+reads one counter of macOS so) does not: then the static program without C is the better release, and its name is given
+to the user.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from flowctl_core.models import BuildContext, Frozen, Plan, Platform
 from flowctl_lang_go.fetch import json_objects
+from flowctl_lang_go.imports import mostly_c
 from flowctl_lang_go.pinned import target_environment
 from flowctl_lang_go.toolchain import build_flags, run_go
 from flowctl_lang_go.workfile import write_atomically
@@ -53,7 +55,7 @@ def find_c_users(plan: Plan, context: BuildContext, platform: Platform) -> CUser
 
 def _key(plan: Plan, context: BuildContext, platform: Platform) -> str:
     """Everything that decides: the modules there are, and (in the plan's details) what is imported from them."""
-    hasher = sha256(f"1\0{platform}\0{context.tool('go')}\0{plan.details}\0{plan.settings}\0".encode())
+    hasher = sha256(f"2\0{platform}\0{context.tool('go')}\0{plan.details}\0{plan.settings}\0".encode())
     hasher.update(json.dumps(plan.environment, sort_keys=True).encode())
     for file in plan.inputs.fetch:
         hasher.update(f"\0{file}\0".encode() + (context.source_root / file).read_bytes())
@@ -75,7 +77,7 @@ def _ask(plan: Plan, context: BuildContext, platform: Platform) -> CUsers | None
     if users:
         without = _list(plan, context, platform, ["-e", *(str(user["ImportPath"]) for user in users)], cgo=False)
         bare = {str(package["ImportPath"]) for package in without or () if not package.get("GoFiles")}
-    required = [user for user in users if user["ImportPath"] in bare or any(user.get(kind) for kind in _SOURCES)]
+    required = [user for user in users if user["ImportPath"] in bare or _is_c(user)]
     names = {str(user["ImportPath"]) for user in required}
     flags = [(str(before), str(after)) for user in users for before, after in _pairs(user.get("CgoLDFLAGS"))]
     return CUsers(
@@ -98,6 +100,13 @@ def _list(
         on_line=lambda _: None,
     )
     return list(json_objects(done.stdout)) if done.ok else None
+
+
+def _is_c(package: dict[str, Any]) -> bool:
+    """True for a package with C code of which at least half the Go files use it."""
+    return any(package.get(kind) for kind in _SOURCES) and mostly_c(
+        len(package["CgoFiles"]), len(package.get("GoFiles") or ())
+    )
 
 
 def _module(package: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ def build_failure(done: CompletedCommand, what: str) -> FlowctlError:
         )
     if _UNTIDY.search(output):
         return BuildError(f"{what}: go.mod or go.sum lacks entries", hint=_TIDY, output=output)
-    if re.search(r"(cgo|C compiler).*(not found|exec:)|executable file not found in \$PATH", output):
+    if re.search(r'C compiler "[^"]*" not found|cgo: .*exec: |executable file not found in \$PATH', output):
         return BuildError(
             f"{what}: a tool that cgo needs is missing",
             hint="Install the program that is named below.",

@@ -76,6 +76,11 @@ def read_cgo_lines(comments: str, has: Callable[[str], bool]) -> CgoNeeds:
     return CgoNeeds(tuple(dict.fromkeys(frameworks)), tuple(dict.fromkeys(pkg_config)))
 
 
+def mostly_c(with_c: int, without_c: int) -> bool:
+    """True when at least half of a package's Go files have `import "C"`."""
+    return with_c >= without_c
+
+
 def _holds(condition: str, has: Callable[[str], bool]) -> bool:
     """`linux,!arm64`: all terms between the commas hold."""
     return all(not has(term[1:]) if term.startswith("!") else has(term) for term in condition.split(","))

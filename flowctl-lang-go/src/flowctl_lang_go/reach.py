@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from flowctl_core.errors import SourceError
 from flowctl_lang_go.constraints import Target
-from flowctl_lang_go.imports import read_cgo_lines
+from flowctl_lang_go.imports import mostly_c, read_cgo_lines
 from flowctl_lang_go.manifest import Module, join
 from flowctl_lang_go.targets import Tree, is_below, read_header
 
@@ -34,7 +34,7 @@ class Reach:
     c_users: set[str] = field(default_factory=set)
     """Folders with a file that has `import "C"`."""
     c_required: set[str] = field(default_factory=set)
-    """Those of them that cannot do without: the source's own, those with C code beside, those with nothing else."""
+    """Those of them that cannot do without: the source's own, those mostly made of C, those with nothing else."""
     frameworks: set[str] = field(default_factory=set)
     """Apple frameworks that `#cgo` lines name."""
     pkg_config: set[str] = field(default_factory=set)
@@ -74,7 +74,8 @@ def _read_package(tree: Tree, folder: str, path: str, target: Target, reach: Rea
     """Add one package to what is known; returns its imports in name order."""
     imported: set[str] = set()
     names = _names(tree, folder)
-    without_c = with_c = any_go = False
+    without_c = with_c = 0
+    any_go = False
     for name in names:
         if not name.endswith(".go") or name.endswith("_test.go") or name.startswith(("_", ".")):
             continue
@@ -86,12 +87,12 @@ def _read_package(tree: Tree, folder: str, path: str, target: Target, reach: Rea
         if "C" in imports.paths:
             if not target.cgo:
                 continue
-            with_c = True
+            with_c += 1
             needs = read_cgo_lines(imports.comments, target.has)
             reach.frameworks.update(needs.frameworks)
             reach.pkg_config.update(needs.pkg_config)
         else:
-            without_c = True
+            without_c += 1
         imported.update(imports.paths)
     if any_go and not with_c and not without_c:
         reach.excluded.add(folder)
@@ -99,7 +100,8 @@ def _read_package(tree: Tree, folder: str, path: str, target: Target, reach: Rea
     reach.packages[folder] = path
     if with_c:
         reach.c_users.add(folder)
-        if own or not without_c or any(posixpath.splitext(name)[1] in _C_SOURCES for name in names):
+        brings_c = any(posixpath.splitext(name)[1] in _C_SOURCES for name in names)
+        if own or not without_c or (brings_c and mostly_c(with_c, without_c)):
             reach.c_required.add(folder)
     return sorted(imported - {"C"})
 
