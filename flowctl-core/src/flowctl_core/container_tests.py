@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +24,7 @@ from flowctl_core.steps import build, compute_key, detect, digest_inputs, fetch,
 from flowctl_core.store.export import exported_files
 from flowctl_core.store.files import make_state_dir, system_refusals
 from flowctl_core.store.lock import component_lock
+from flowctl_core.store.workspaces import FOLDER
 from flowctl_core.toolchains.container import find_tools_inside
 
 STAGE = "test"
@@ -113,9 +115,10 @@ def _by_dockerfile(job: Job, docker: DockerEngine, dockerfile: Dockerfile) -> Te
 def _by_toolchain(job: Job, docker: DockerEngine) -> TestReport | None:
     name = _image_name(job)
     image = require_image(docker, name, job.progress, offline=job.options.offline)
-    home = job.engine.config.build.local.cache_dir / "container-home"
+    home = job.engine.config.build.local.cache_dir / FOLDER / "container-home"
     with system_refusals(home, "made"):
         home.mkdir(parents=True, exist_ok=True)
+        os.utime(home)  # `cache prune` goes by it
     runner = DockerRunner(docker, name, (job.root.parent, home))
     job.engine = replace(job.engine, runner=runner, environ=_environment(job.engine.environ, image, home))
     plan(job)
