@@ -127,6 +127,11 @@ class ComponentBuildSection(BuildSection):
     """How to build and what to look at, whatever the language; all optional."""
 
     scan: ScanSection | None = Field(None, description="The scan for known vulnerabilities.")
+    assets: tuple[Text, ...] = Field((), description="Node.js releases: files that the executable carries.")
+    external: tuple[Text, ...] = Field((), description="Node.js releases: packages that are left out.")
+    python: dict[str, JsonValue] = Field(
+        {}, description="Python releases: `interpreter` (system, embedded), `standalone`, `assets`."
+    )
 
 
 class NativeBuildVariant(Document):
