@@ -60,16 +60,15 @@ class ReleaseRules(Subject):
                 facts = check_artifact(released.root / artifact.path, platform, artifact.kind)
                 assert facts.format != "script" or artifact.format == "script", f"{artifact.path} is a script, unsaid"
 
-    def test_release_program_runs_by_itself(self, workshop: Workshop, tmp_path: Path) -> None:
+    def test_release_program_runs_by_itself(self, workshop: Workshop) -> None:
         """The program of this host's platform works away from its source, from a folder with another name."""
         released = workshop.released
         programs = [a for a in released.outcomes[Platform.host()].artifacts if a.kind == "program"]
         if not programs:
             pytest.skip("the project has no program")
         said = []
-        for number, artifact in enumerate(programs):
-            away = tmp_path / f"elsewhere {number}" / Path(artifact.path).name
-            away.parent.mkdir()
+        for artifact in programs:
+            away = workshop.folder("elsewhere, by itself") / Path(artifact.path).name
             shutil.copy2(released.root / artifact.path, away)
             away.chmod(0o755)
             done = subprocess.run(
@@ -80,7 +79,7 @@ class ReleaseRules(Subject):
                 timeout=120,
                 check=False,
                 stdin=subprocess.DEVNULL,
-                env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+                env={"PATH": os.environ["PATH"], "HOME": str(away.parent)},
             )
             assert done.returncode == self.exit_code, f"{away.name}: {done.returncode}\n{done.stdout}{done.stderr}"
             said.append(done.stdout + done.stderr)
