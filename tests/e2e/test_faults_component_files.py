@@ -67,7 +67,7 @@ def test_a_bad_component_yaml(flowctl, greeter, case: str) -> None:
     (component.root / "component.yaml").write_bytes(content)
     began = time.monotonic()
     error = flowctl.failure("component", "build", cwd=component.root)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 120
     assert (error["code"], error["exit_code"]) == ("spec", 10), error
     for word in words:
         assert word in error["message"], error["message"]
