@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -87,9 +88,7 @@ class Bench:
         state = self.root / ".flowctl"
         (state / "work").mkdir(parents=True, exist_ok=True)
         (state / ".gitignore").write_text("*\n")
-        output = state / "staging-1"
-        shutil.rmtree(output, ignore_errors=True)
-        output.mkdir()
+        output = self.staging(state)
         environment = {key: value for key, value in os.environ.items() if key not in ("VIRTUAL_ENV", "PYTHONPATH")}
         tools = {
             "uv": Tool(name="uv", version="0", path=UV),
@@ -107,6 +106,13 @@ class Bench:
             runner=LocalRunner(),
             progress=self.progress,
         )
+
+    def staging(self, state: Path) -> Path:
+        """An empty folder, the same for each build, so that results can be compared."""
+        output = state / "staging-1"
+        shutil.rmtree(output, ignore_errors=True)
+        output.mkdir()
+        return output
 
     def fetch(self) -> FetchReport:
         plan = self.plan()
@@ -185,6 +191,10 @@ class Release(Bench):
             tools["science"] = Tool(name="science", version="0.21.0", path=self.science)
         environment = {**context.environment, **settled, **self.environment}
         return context.model_copy(update={"environment": environment, "tools": tools})
+
+    def staging(self, state: Path) -> Path:
+        """A new folder for each call, as core makes them: what was released before stays."""
+        return Path(tempfile.mkdtemp(prefix="staging-", dir=state))
 
     def release(self) -> dict[str, PlatformOutcome]:
         """Fetch, and build each platform by itself, several at once, as core does; outcomes by platform."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flowctl_core.errors import PlanError
+from flowctl_core.errors import PlanError, SpecError
 from flowctl_core.models import Artifact, BuildContext, Plan, PlanRequest, Platform, SourceTree, Tool
 from flowctl_core.runners.local import LocalRunner
 from flowctl_core.specfile.load import load_component
@@ -131,12 +131,16 @@ def component(tree: Tree, settings: str) -> SourceTree:
         ("{interpreter: embedded}", "standalone"),
         ("{glibc: new}", "glibc"),
         ("{colour: red}", "unknown fields"),
-        ("fast", "unknown fields"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(tree: Tree, settings: str, word: str) -> None:
     with pytest.raises(PlanError, match=word):
         make(component(tree, settings), "linux/amd64")
+
+
+def test_settings_that_are_no_mapping_are_refused_when_read(tree: Tree) -> None:
+    with pytest.raises(SpecError, match=r"component.yaml:9: spec.build.python: must be a mapping, not 'fast'"):
+        component(tree, "fast")
 
 
 def test_an_embedded_interpreter_needs_science(tree: Tree) -> None:

@@ -24,10 +24,7 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
             "there is no Cargo.lock: cargo writes one now; commit it, so that everybody builds the same "
             "(until then `flowctl component clean` removes it)"
         )
-        context.progress.step("cargo generate-lockfile")
-        written = run_cargo(plan, context, ["generate-lockfile", *offline], network=not context.offline)
-        if not written.ok:
-            raise failure(written, "cargo generate-lockfile", FetchError)
+        _write_lock(plan, context)
     # Without --target cargo brings the crates of every platform in, Windows' included.
     targets = [argument for triple in _triples(plan, context) for argument in ("--target", triple)]
     context.progress.step("cargo fetch --locked")
@@ -35,6 +32,19 @@ def fetch(plan: Plan, context: BuildContext) -> FetchReport:
     if not done.ok:
         raise failure(done, "cargo fetch", FetchError)
     return FetchReport(fetched=_count(done.stderr))
+
+
+def _write_lock(plan: Plan, context: BuildContext) -> None:
+    """Have cargo choose versions; without a network, among the crates that earlier fetches brought in."""
+    context.progress.step("cargo generate-lockfile")
+    command = ["generate-lockfile"]
+    written = run_cargo(plan, context, [*command, *(["--offline"] if context.offline else [])], network=not context.offline)
+    if written.ok:
+        return
+    if not context.offline and run_cargo(plan, context, [*command, "--offline"], network=False).ok:
+        context.progress.warning("cargo could not ask its registry: versions were chosen among crates already here")
+        return
+    raise failure(written, "cargo generate-lockfile", FetchError)
 
 
 def _triples(plan: Plan, context: BuildContext) -> list[str]:
