@@ -38,7 +38,9 @@ def _write_lock(plan: Plan, context: BuildContext) -> None:
     """Have cargo choose versions; without a network, among the crates that earlier fetches brought in."""
     context.progress.step("cargo generate-lockfile")
     command = ["generate-lockfile"]
-    written = run_cargo(plan, context, [*command, *(["--offline"] if context.offline else [])], network=not context.offline)
+    written = run_cargo(
+        plan, context, [*command, *(["--offline"] if context.offline else [])], network=not context.offline
+    )
     if written.ok:
         return
     if not context.offline and run_cargo(plan, context, [*command, "--offline"], network=False).ok:
