@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 _FREE = "Free some space: `flowctl cache prune --all` removes flowctl's own cache."
 _PERMISSION = "You have no permission to write there: change the owner or mode, or use another folder."
@@ -25,6 +25,10 @@ _HINTS = {
     errno.EIO: "The disk reports an error; look at the system's log.",
 }
 """What to do about what a system refuses."""
+
+
+VerificationCheck = Literal["digest", "signature", "tlog", "identity", "statement", "builder", "sbom"]
+"""The seven checks of a verification, in their order (docs/users/signing.md)."""
 
 
 class FlowctlError(Exception):
@@ -267,6 +271,36 @@ class PluginError(FlowctlError):
     code = "plugin"
     exit_code = 50
     http_status = 500
+
+
+class VerificationError(FlowctlError):
+    """An artifact, image or release is not what its signatures and the client's policy allow; nothing was trusted."""
+
+    code = "verification"
+    exit_code = 60
+    http_status = 422
+
+    def __init__(
+        self, message: str, *, check: VerificationCheck, hint: str | None = None, output: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, output=output)
+        self.check: VerificationCheck = check
+
+
+class SigningError(FlowctlError):
+    """A key cannot be read or used, or a signing service refuses or cannot be reached."""
+
+    code = "signing"
+    exit_code = 61
+    http_status = 502
+
+
+class TrustError(FlowctlError):
+    """The policy, the trust root or the signed index is missing, malformed, expired, or older than what was seen."""
+
+    code = "trust"
+    exit_code = 62
+    http_status = 502
 
 
 class InternalError(FlowctlError):

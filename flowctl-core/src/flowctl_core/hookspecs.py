@@ -13,8 +13,8 @@ import pluggy
 
 from flowctl_core import models as m
 
-CONTRACT_VERSION = 2
-"""Raised when a hook is added (a plugin for an older one keeps working); see docs/plugins/contract.md."""
+CONTRACT_VERSION = 3
+"""Raised when a hook or an argument is added (a plugin for an older one keeps working); see docs/plugins/contract.md."""
 
 hookspec = pluggy.HookspecMarker("flowctl")
 hookimpl = pluggy.HookimplMarker("flowctl")
@@ -76,5 +76,5 @@ def flowctl_image(plan: m.Plan, artifact: m.Artifact) -> m.ImagePlan | None:
 
 
 @hookspec(firstresult=True)
-def flowctl_sign(subjects: tuple[m.Subject, ...]) -> tuple[m.Attestation, ...] | None:
-    """Sign subjects. Implemented by signers only, never by builders: the key is never in reach of a build."""
+def flowctl_sign(subjects: tuple[m.Subject, ...], request: m.SigningRequest) -> tuple[m.Attestation, ...] | None:
+    """Sign subjects, in their order. Implemented by signers only, never by builders: no key is in reach of a build."""

@@ -41,7 +41,7 @@ class Signer:
     contract = 1
 
     @hookimpl
-    def flowctl_sign(self, subjects):
+    def flowctl_sign(self, subjects, request):
         return ()
 
 
@@ -202,7 +202,7 @@ def test_a_generator_that_is_not_a_wrapper_is_refused():
 def test_a_builder_never_signs():
     class Both(Builder):
         @hookimpl
-        def flowctl_sign(self, subjects):
+        def flowctl_sign(self, subjects, request):
             return ()
 
     assert "a builder never signs" in _problem(Both())

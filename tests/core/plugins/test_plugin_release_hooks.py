@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flowctl_core.errors import PluginError
-from flowctl_core.models import Artifact, BuildContext, Plan, Platform, SourceTree, Subject
+from flowctl_core.models import Artifact, BuildContext, Plan, Platform, SigningRequest, SourceTree, Subject
 from flowctl_core.plugins.boundary import ChildCaller
 from flowctl_core.plugins.call import HOOK_MISSING, HookCaller, InProcessCaller
 from flowctl_core.plugins.manager import load_plugins
@@ -56,7 +56,7 @@ class Signer:
     contract = 1
 
     @hookimpl
-    def flowctl_sign(self, subjects):
+    def flowctl_sign(self, subjects, request):
         return tuple(m.Attestation(subject=s, bundle='{"signed": "%s"}' % s.digest) for s in subjects)
 
 plugin = Signer()
@@ -113,9 +113,9 @@ def test_image_is_planned_for_an_artifact(caller: HookCaller):
 
 def test_signers_sign_and_take_no_part_in_building(caller: HookCaller, tmp_path: Path):
     subject = Subject(name="x", digest="sha256:" + "0" * 64)
-    (attestation,) = caller.call("signer", "flowctl_sign", subjects=(subject,))
+    (attestation,) = caller.call("signer", "flowctl_sign", subjects=(subject,), request=SigningRequest())
     assert attestation.subject == subject and subject.digest in attestation.bundle
-    assert caller.call("rel", "flowctl_sign", subjects=(subject,)) is HOOK_MISSING
+    assert caller.call("rel", "flowctl_sign", subjects=(subject,), request=SigningRequest()) is HOOK_MISSING
     assert "signer" not in {answer.builder for answer in caller.detect_all(SourceTree(root=tmp_path))}
     with pytest.raises(PluginError, match="it is a signer"):
         caller.manager.builder("signer")

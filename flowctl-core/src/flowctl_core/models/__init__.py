@@ -53,8 +53,14 @@ if TYPE_CHECKING:
     from flowctl_core.models.pipeline import PipelineSpec
     from flowctl_core.models.sbom import SbomInput, SbomTool
     from flowctl_core.models.scan import ScanFinding, ScanIgnore, ScanReport
+    from flowctl_core.models.signing import BundleVerdict, SignerIdentity, SigningRequest, TrustedKey, TrustMaterial
 
 __all__ = [
+    "BundleVerdict",
+    "SignerIdentity",
+    "TrustMaterial",
+    "TrustedKey",
+    "SigningRequest",
     "PRUNED",
     "Artifact",
     "ArtifactFormat",
@@ -117,6 +123,11 @@ __all__ = [
 ]
 
 _ON_FIRST_USE = {
+    "BundleVerdict": "signing",
+    "SignerIdentity": "signing",
+    "TrustMaterial": "signing",
+    "TrustedKey": "signing",
+    "SigningRequest": "signing",
     "BundleSpec": "bundle",
     "ComponentDocument": "component_document",
     "MetadataSpec": "metadata",
