@@ -110,7 +110,7 @@ def test_the_traceback_of_a_failed_import_is_kept(install):
     ("contract", "reason"),
     [
         (None, "says no contract version"),
-        (3, "needs contract 3, this flowctl-core offers 2"),
+        (4, "needs contract 4, this flowctl-core offers 3"),
         (0, "must be a whole number"),
         ("1", "must be a whole number"),
         (True, "must be a whole number"),
