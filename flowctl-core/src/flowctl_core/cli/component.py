@@ -229,7 +229,10 @@ def sign(
     signer: Annotated[str, typer.Option("--signer", help="Signer plugin: embedded, keyless, or another.")] = "embedded",
     trust_config: Annotated[
         Path | None,
-        typer.Option("--trust-config", help="keyless: Sigstore instance (ClientTrustConfig, JSON).", show_default="public"),
+        typer.Option("--trust-config", help="keyless: Sigstore instance (JSON).", show_default="public"),
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option("--push", help="Push the images' attestations to where the images are.", metavar="REF")
     ] = None,
     output: Output = None,
 ) -> None:
@@ -239,7 +242,7 @@ def sign(
     from flowctl_core.models.signing import SigningRequest
 
     config = str(absolute(trust_config)) if trust_config is not None else None
-    sign_component(absolute(path), SigningRequest(signer=signer, key=key, trust_config=config))
+    sign_component(absolute(path), SigningRequest(signer=signer, key=key, trust_config=config), push)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from flowctl_core.models.signed import SignedFile, SigningReport
 from flowctl_core.models.signing import SigningRequest
 from flowctl_core.plugins.call import InProcessCaller
 from flowctl_core.sign.release import leave_unsigned, sign_release
+from flowctl_core.sign.unsigned import OCI
 from flowctl_core.store.dist import DIST, MARK
 from flowctl_core.store.files import STATE_DIR
 
@@ -27,7 +28,7 @@ def find_release(path: Path) -> Path:
     )
 
 
-def sign(path: Path, request: SigningRequest) -> None:
+def sign(path: Path, request: SigningRequest, push: str | None) -> None:
     """Sign the release at `path` and show what was written."""
     from flowctl_core.cli.passphrase import offer_passphrase
     from flowctl_core.sign.embedded import NAME, needs_passphrase
@@ -36,12 +37,17 @@ def sign(path: Path, request: SigningRequest) -> None:
     root = find_release(path)
     wanted = load_configuration().config.build.remote.sign_artifacts
     if not wanted:
-        released, files = leave_unsigned(root, "build.remote.sign_artifacts is false"), ()
+        files: tuple[SignedFile, ...] = ()
+        released = leave_unsigned(root, "build.remote.sign_artifacts is false")
     else:
         if request.signer == NAME and needs_passphrase(request.key):
             offer_passphrase()
         signed = sign_release(root, InProcessCaller(load_manager()), request)
         released, files = signed.released, signed.files
+    if push is not None and wanted:
+        from flowctl_core.package.remote_referrers import push_referrers
+
+        push_referrers(root / OCI, push)
     report = SigningReport(
         component=released.info.component,
         version=released.info.version,
@@ -49,6 +55,7 @@ def sign(path: Path, request: SigningRequest) -> None:
         signed=wanted,
         signer=request.signer,
         bundles=files,
+        pushed=push if wanted else None,
         duration_s=round(time.monotonic() - began, 3),
     )
     if not emit(report.model_dump(mode="json")):
@@ -63,6 +70,8 @@ def _show(report: SigningReport) -> None:
     say(f"{title} signed in {report.duration_s:.1f} s ({report.signer})")
     for each in report.bundles:
         say(f"  {_line(each)}")
+    if report.pushed:
+        say(f"  pushed the images' attestations to {report.pushed}")
     say(f"  check it:  flowctl verify {report.directory}")
 
 

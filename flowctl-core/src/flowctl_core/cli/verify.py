@@ -11,7 +11,7 @@ from flowctl_core.cli.options import Output
 
 
 def verify(
-    target: Annotated[str, typer.Argument(help="A file, a release's folder, or an image reference.", show_default=False)],
+    target: Annotated[str, typer.Argument(help="File, release folder, or image reference.", show_default=False)],
     policy: Annotated[
         Path | None, typer.Option("--policy", help="Policy file.", show_default="~/.flowctl/policy.yaml")
     ] = None,

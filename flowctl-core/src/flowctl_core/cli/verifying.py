@@ -142,11 +142,13 @@ def _report(
         version=(external.get("version") or evidence.version) if evidence and good else None,
         policy=origin,
         checks=tuple(outcome.checks),
-        subjects=tuple(VerifiedSubject(name=n, digest=d) for n, d in evidence.digests.items()) if evidence and good else (),
+        subjects=tuple(VerifiedSubject(name=n, digest=d) for n, d in evidence.digests.items())
+        if evidence and good
+        else (),
         attestations=tuple(outcome.attestations) if good else (),
         signers=tuple({each.signer.model_dump_json(): each.signer for each in verdicts}.values()) if good else (),
-        tlog=coverage(outcome, "tlog"),  # type: ignore[arg-type]
-        timestamp=coverage(outcome, "timestamp"),  # type: ignore[arg-type]
+        tlog=coverage(outcome, "tlog"),
+        timestamp=coverage(outcome, "timestamp"),
         signed_at=max((each.signed_at for each in verdicts if each.signed_at), default=None) if good else None,
         builder=run.get("builder", {}).get("id") if good else None,
         repository=external.get("repository") if good else None,
@@ -163,4 +165,3 @@ def _show(report: VerificationReport) -> None:
         say(f"tlog: {report.tlog}, timestamp: {report.timestamp}")
         if report.commit:
             say(f"built from {report.repository or 'commit'} {report.commit} by {report.builder}")
-

@@ -1,4 +1,4 @@
-"""The client's policy: who may sign what (docs/users/verifying.md). A word that is not known is an error, never ignored."""
+"""The client's policy: who may sign what (docs/users/verifying.md). An unknown word is an error."""
 
 from __future__ import annotations
 

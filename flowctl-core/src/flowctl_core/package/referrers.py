@@ -17,7 +17,6 @@ from flowctl_core.errors import ImageError
 from flowctl_core.package import documents
 from flowctl_core.package.blobs import refusals
 from flowctl_core.package.foreign_documents import IndexEntry, only_image, read_index
-from flowctl_core.store.files import atomic_write
 
 BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 EMPTY = "application/vnd.oci.empty.v1+json"
@@ -40,16 +39,17 @@ class Referrer:
 
 
 def write_referrers(layout: Path, referrers: Iterable[Referrer]) -> None:
-    """Put the referrers in the place of those that the layout has. Raises ImageError for a subject that is not there."""
+    """Put the referrers in the place of those that the layout has. Raises ImageError."""
     with refusals(layout):
         name = str(layout)
         top = json.loads((layout / "index.json").read_bytes())
         image = only_image(read_index((layout / "index.json").read_bytes(), name), name)
+        _remove(layout)
         entries = [each for each in top["manifests"] if each["digest"] == image.digest]
         for referrer in referrers:
             entries.append(_write(layout, referrer))
         top["manifests"] = entries
-        atomic_write(layout / "index.json", documents.encode(top))
+        _replace(layout / "index.json", documents.encode(top))
 
 
 def read_referrers(layout: Path, subject: str) -> tuple[Referrer, ...]:
@@ -92,7 +92,7 @@ def manifest_of(layout: Path, referrer: Referrer) -> tuple[bytes, dict[str, Any]
     subject = layout / "blobs" / referrer.subject.replace(":", "/")
     data = subject.read_bytes()
     kind = json.loads(data).get("mediaType", documents.MANIFEST)
-    manifest = {
+    manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": documents.MANIFEST,
         "artifactType": BUNDLE,
@@ -104,10 +104,18 @@ def manifest_of(layout: Path, referrer: Referrer) -> tuple[bytes, dict[str, Any]
     return documents.encode(manifest), {_digest(empty): empty, _digest(bundle): bundle}
 
 
+def _remove(layout: Path) -> None:
+    """The blobs of the referrers that are there: no image shares them."""
+    for entry in referrer_entries(layout):
+        manifest = json.loads(_blob(layout, entry.digest))
+        for digest in (manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"]), entry.digest):
+            (layout / "blobs" / digest.replace(":", "/")).unlink(missing_ok=True)
+
+
 def _write(layout: Path, referrer: Referrer) -> dict[str, Any]:
     manifest, blobs = manifest_of(layout, referrer)
     for digest, data in {**blobs, _digest(manifest): manifest}.items():
-        atomic_write(layout / "blobs" / digest.replace(":", "/"), data, durable=False)
+        _replace(layout / "blobs" / digest.replace(":", "/"), data)
     return {
         "mediaType": documents.MANIFEST,
         "digest": _digest(manifest),
@@ -122,6 +130,12 @@ def referrer_entries(layout: Path) -> tuple[IndexEntry, ...]:
     with refusals(layout):
         top = read_index((layout / "index.json").read_bytes(), str(layout)) or ()
     return tuple(entry for entry in top if entry.artifact_type == BUNDLE)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """A new file in the place of the old one, whose other names (links in a copy of a release) keep what they had."""
+    path.unlink(missing_ok=True)
+    path.write_bytes(data)
 
 
 def _blob(layout: Path, digest: str) -> bytes:

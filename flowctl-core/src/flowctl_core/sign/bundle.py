@@ -36,7 +36,11 @@ def key_bundle(subject: Subject, signature: bytes, hint: str) -> str:
     else:
         payload = base64.b64encode(subject.statement.encode()).decode()
         content = {
-            "dsseEnvelope": {"payload": payload, "payloadType": PAYLOAD_TYPE, "signatures": [{"sig": encoded, "keyid": ""}]}
+            "dsseEnvelope": {
+                "payload": payload,
+                "payloadType": PAYLOAD_TYPE,
+                "signatures": [{"sig": encoded, "keyid": ""}],
+            }
         }
     document = {
         "mediaType": MEDIA_TYPE,

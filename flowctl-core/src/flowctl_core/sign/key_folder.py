@@ -33,7 +33,8 @@ class KeyFolder:
         with self._locked(name):
             if self._record(name).exists() or self._private(name).exists():
                 raise SigningError(
-                    f"there is a key {name} already", hint=f"`flowctl keys rotate {name}` replaces it; or choose a name."
+                    f"there is a key {name} already",
+                    hint=f"`flowctl keys rotate {name}` replaces it.",
                 )
             return self._make(name, passphrase, ())
 
@@ -71,7 +72,9 @@ class KeyFolder:
         try:
             lives = _LIVES.validate_json(record.read_bytes())
         except FileNotFoundError:
-            raise SigningError(f"there is no key {name} in {self.folder}", hint=f"`flowctl keys generate {name}`.") from None
+            raise SigningError(
+                f"there is no key {name} in {self.folder}", hint=f"`flowctl keys generate {name}`."
+            ) from None
         except ValidationError:
             lives = ()
         except OSError as error:

@@ -19,7 +19,7 @@ LARGEST_KEY_FILE = 64 * 1024
 
 
 def generate(passphrase: bytes | None) -> tuple[bytes, str]:
-    """A new ECDSA P-256 key pair: private half (PKCS#8 PEM, encrypted with `passphrase` if there is one), public PEM."""
+    """A new ECDSA P-256 key pair: private half (PKCS#8 PEM, encrypted with `passphrase` if given), public PEM."""
     from cryptography.hazmat.primitives import serialization as s
     from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -49,7 +49,7 @@ def is_encrypted(pem: bytes) -> bool:
 
 
 def read_private(path: Path, passphrase: bytes | None) -> EllipticCurvePrivateKey:
-    """The private half. Raises SigningError: no such file, others may read it, wrong passphrase, another kind of key."""
+    """The private half. Raises SigningError: no file, others may read it, wrong passphrase, wrong kind."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

@@ -1,4 +1,4 @@
-"""Signing a release folder: subjects go to a signer plugin, attestations come back and are put beside what they are about.
+"""Signing a release folder: subjects go to a signer plugin, attestations come back and lie beside them.
 
 The signed release is made beside the old one and takes its place at once, so that a run that is killed leaves a release
 without signatures, or the one that was there, and never half of one.
@@ -6,8 +6,6 @@ without signatures, or the one that was there, and never half of one.
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,14 +17,17 @@ from flowctl_core.plugins.call import HOOK_MISSING, HookCaller
 from flowctl_core.sign.provenance import LOCAL_BUILDER
 from flowctl_core.sign.released import Released, digest_of, read_released
 from flowctl_core.sign.statements import ATTESTATIONS, IMAGE_SIGNATURE, image_signature, release_statements
+from flowctl_core.sign.unsigned import (
+    ATTESTATION_FOLDER,
+    CHECKSUMS,
+    OCI,
+    SUFFIX,
+    UNSIGNED,
+    renew_checksums,
+    unsigned_copy,
+)
 from flowctl_core.store.dist import new_release_folder, place_release
-from flowctl_core.store.files import atomic_write, remove_any, system_refusals
-
-SUFFIX = ".sigstore.json"
-ATTESTATION_FOLDER = "metadata/attestations"
-CHECKSUMS = "metadata/checksums"
-UNSIGNED = f"{ATTESTATION_FOLDER}/UNSIGNED"
-OCI = "containers/oci"
+from flowctl_core.store.files import remove_any, system_refusals
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ def sign_release(root: Path, caller: HookCaller, request: SigningRequest, builde
     wanted = [*_files(released), *_attestations(released, builder_id), *_images(released)]
     answer = _ask(caller, request, tuple(each.subject for each in wanted))
     with system_refusals(root):
-        made = _copy(root)
+        made = unsigned_copy(root, new_release_folder(root))
         try:
             if referrers := _referrers(released, wanted, answer):
                 write_referrers(made / OCI, referrers)
-            sums = _renew_checksums(made)
+            sums = _file(CHECKSUMS, renew_checksums(made))
             # Last, because the image layout's index names the attestations: the list binds that as well.
             answer += _ask(caller, request, (sums.subject,))
             wanted.append(sums)
@@ -78,13 +79,10 @@ def leave_unsigned(root: Path, why: str) -> Released:
     """Tell every later reader that the release was left unsigned, and why; signatures that were there go."""
     released = read_released(root)
     with system_refusals(root):
-        made = _copy(root)
+        made = unsigned_copy(root, new_release_folder(root))
         try:
             (made / ATTESTATION_FOLDER).mkdir(exist_ok=True)
             (made / UNSIGNED).write_text(f"{why}\n", encoding="utf-8")
-            if released.images:
-                write_referrers(made / OCI, ())
-            _renew_checksums(made)
             place_release(made, root)
         except BaseException:
             remove_any(made)
@@ -98,19 +96,6 @@ def _files(released: Released) -> list[_Wanted]:
 
 def _file(path: str, digest: str) -> _Wanted:
     return _Wanted(SignedFile(path=path + SUFFIX, subject=path, kind="signature"), Subject(name=path, digest=digest))
-
-
-def _renew_checksums(made: Path) -> _Wanted:
-    """Signing changes one file that the build listed: the image layout's index."""
-    lines = []
-    for line in (made / CHECKSUMS).read_text(encoding="utf-8").splitlines():
-        path = line.partition("  ")[2]
-        if path == f"{OCI}/index.json":
-            line = f"{digest_of((made / path).read_bytes()).removeprefix('sha256:')}  {path}"
-        lines.append(line + "\n")
-    text = "".join(lines).encode()
-    atomic_write(made / CHECKSUMS, text)
-    return _file(CHECKSUMS, digest_of(text))
 
 
 def _attestations(released: Released, builder_id: str) -> list[_Wanted]:
@@ -157,21 +142,3 @@ def _ask(caller: HookCaller, request: SigningRequest, subjects: tuple[Subject, .
         raise PluginError(f"the signer {request.signer} does not answer with a bundle for each subject, in their order")
     signed: tuple[Attestation, ...] = answer
     return signed
-
-
-def _copy(root: Path) -> Path:
-    """The release without signatures, beside it: links where the file system has them, for no file is written again."""
-    made = new_release_folder(root)
-    shutil.copytree(root, made, symlinks=True, dirs_exist_ok=True, copy_function=_link, ignore=_signatures)
-    return made
-
-
-def _signatures(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if name.endswith(SUFFIX) or (name == "attestations" and folder.endswith("metadata"))]
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)

@@ -1,1 +1,1 @@
-"""Verification: what a signature proves, and whether the client's own policy allows it. Fails closed, needs no network."""
+"""Verification: what a signature proves, and whether the client's own policy allows it. Fails closed."""

@@ -29,7 +29,9 @@ def parse_bundle(bundle: bytes) -> Bundle:
     except ValidationError as problem:
         first = problem.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(step) for step in first["loc"])
-        raise rejected("signature", f"this is no Sigstore bundle: {f'{where}: ' if where else ''}{first['msg']}") from None
+        raise rejected(
+            "signature", f"this is no Sigstore bundle: {f'{where}: ' if where else ''}{first['msg']}"
+        ) from None
     except (ValueError, TypeError) as problem:
         raise rejected("signature", f"this is no Sigstore bundle: {problem}") from None
     _check_version(document, raw)

@@ -25,7 +25,7 @@ def verify_certificate_bundle(document: Document, bundle: bytes, digest: str, tr
         raise rejected("signature", "a certificate signed this, and no Sigstore instance is trusted here")
     try:
         opened = Bundle.from_json(bundle)
-    except Exception as problem:  # sigstore's own classes, and what its parsers let through
+    except Exception as problem:  # noqa: BLE001 - sigstore's own classes, and what its parsers let through
         raise rejected("signature", f"this is no usable bundle: {_told(problem)}") from None
     problems: list[Exception] = []
     for root in roots:
@@ -33,7 +33,7 @@ def verify_certificate_bundle(document: Document, bundle: bytes, digest: str, tr
             moment, kind = _established(opened, root)
             text = _verify(opened, digest, root)
             _verify(opened, digest, narrowed(root, moment))
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - whatever it is, nothing was proved
             problems.append(problem)
             continue
         entry = document.verification_material.tlog_entries[0]
@@ -93,5 +93,3 @@ def _rejection(problems: list[Exception]) -> Exception:
 
 def _told(problem: Exception) -> str:
     return " ".join(str(problem).split())[:400] or type(problem).__name__
-
-

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from flowctl_core.errors import VerificationCheck, VerificationError
 from flowctl_core.models.policy import NamespaceRule, Policy, Requirement
 from flowctl_core.models.signing import BundleVerdict, TrustMaterial
-from flowctl_core.models.verification import CheckVerdict
+from flowctl_core.models.verification import CheckVerdict, Verdict
 from flowctl_core.sign.provenance import BUILD_TYPE
 from flowctl_core.sign.statements import ATTESTATIONS, IMAGE_SIGNATURE
 from flowctl_core.verify.bundle import verify_bundle
@@ -60,7 +60,11 @@ class Outcome:
 
 
 def run_checks(
-    gather: Callable[[], Evidence], policy: Policy, trust: TrustMaterial, *, required: tuple[Requirement, ...] | None = None
+    gather: Callable[[], Evidence],
+    policy: Policy,
+    trust: TrustMaterial,
+    *,
+    required: tuple[Requirement, ...] | None = None,
 ) -> Outcome:
     """Run all seven. `gather` measures the digests (and raises where they are wrong): it is the first check."""
     outcome = Outcome()
@@ -69,10 +73,9 @@ def run_checks(
         detail = f"{len(evidence.digests)} of {len(evidence.digests)} as recorded"
         outcome.checks.append(CheckVerdict(check="digest", verdict="passed", detail=detail))
         rule = rule_for(policy, evidence.component)
-        needed = rule.require if required is None else required
         _signatures(outcome, evidence, rule, trust)
         _pass(outcome, "identity", lambda: _identity(outcome, rule))
-        _pass(outcome, "statement", lambda: _statements(outcome, evidence, needed))
+        _pass(outcome, "statement", lambda: _statements(outcome, evidence, rule.require))
         _pass(outcome, "builder", lambda: _builder(outcome, rule))
         _pass(outcome, "sbom", lambda: _sbom(outcome, evidence))
     except VerificationError as failure:
@@ -116,11 +119,11 @@ def _signatures(outcome: Outcome, evidence: Evidence, rule: NamespaceRule, trust
     )
     detail = f"tlog: {coverage(outcome, 'tlog')}, timestamp: {coverage(outcome, 'timestamp')}"
     needed = "required" in (rule.transparency, rule.timestamp)
-    verdict_3 = "passed" if needed or coverage(outcome, "tlog") == "verified" else "not required"
-    outcome.checks.append(CheckVerdict(check="tlog", verdict=verdict_3, detail=detail))  # type: ignore[arg-type]
+    verdict_3: Verdict = "passed" if needed or coverage(outcome, "tlog") == "verified" else "not required"
+    outcome.checks.append(CheckVerdict(check="tlog", verdict=verdict_3, detail=detail))
 
 
-def coverage(outcome: Outcome, field_name: str) -> str:
+def coverage(outcome: Outcome, field_name: str) -> Literal["none", "some", "verified"]:
     """`none`, `some` or `verified`: how many of the bundles have a log entry, or a trusted time."""
     has = [getattr(verdict, field_name) != "none" for verdict in outcome.verdicts.values()]
     return "verified" if has and all(has) else "some" if any(has) else "none"
@@ -134,9 +137,9 @@ def _identity(outcome: Outcome, rule: NamespaceRule) -> str:
 
 def _statements(outcome: Outcome, evidence: Evidence, needed: tuple[Requirement, ...]) -> str | None:
     """Type, subjects, name and version of each attestation; an image's signature is one, too."""
-    for name in needed:
-        if name not in evidence.attestations:
-            raise rejected("statement", f"there is no {name}, and the policy requires one")
+    for requirement in needed:
+        if requirement not in evidence.attestations:
+            raise rejected("statement", f"there is no {requirement}, and the policy requires one")
     for name in evidence.attestations:
         statement = _read(outcome, name)
         if statement.get("predicateType") != ATTESTATIONS[name]:

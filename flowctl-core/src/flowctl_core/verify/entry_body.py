@@ -39,8 +39,9 @@ def _of_bundle(document: Bundle) -> tuple[bytes | None, list[bytes]]:
     if (envelope := document.dsse_envelope) is not None:
         return hashlib.sha256(envelope.payload).digest(), [each.sig for each in envelope.signatures]
     signed = document.message_signature
-    assert signed is not None
-    return signed.message_digest.digest if signed.message_digest else None, [signed.signature]
+    if signed is None or signed.message_digest is None:
+        return None, []
+    return signed.message_digest.digest, [signed.signature]
 
 
 def _hashedrekord_1(spec: Any) -> tuple[bytes, list[bytes], list[bytes]]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flowctl_core.sign.release import ATTESTATION_FOLDER, SUFFIX
 from flowctl_core.sign.statements import ATTESTATIONS
+from flowctl_core.sign.unsigned import ATTESTATION_FOLDER, SUFFIX
 from flowctl_core.verify.checks import Evidence
 from flowctl_core.verify.rejection import rejected
 from flowctl_core.verify.release import measure, read

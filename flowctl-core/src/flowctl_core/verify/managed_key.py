@@ -27,12 +27,11 @@ def verify_key_bundle(document: Bundle, digest: str, trust: TrustMaterial) -> Bu
     # A hint is a name, not a proof: other signers use other hints, so what no hint finds is tried by signature.
     named = [pair for pair in candidates if hint and key_hint(pair[1]) == hint]
     signature, message, text = _signed(document, digest)
-    for key, public_key in named or candidates:
-        if _is_signature(public_key, signature, message, prehashed=text is None):
-            break
-    else:
+    made_it = (pair for pair in named or candidates if _is_signature(pair[1], signature, message, text is None))
+    if (found := next(made_it, None)) is None:
         names = ", ".join(key.name for key, _ in named or candidates)
         raise rejected("signature", f"no trusted key made this signature (tried: {names})")
+    key, public_key = found
     proof = prove(document, signature, public_key, trust) if document.verification_material.tlog_entries else Proof()
     _check_validity(key, proof.signed_at)
     return BundleVerdict(
@@ -76,8 +75,8 @@ def _signed(document: Bundle, digest: str) -> tuple[bytes, bytes, str | None]:
         kind = envelope.payload_type.encode()
         message = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(envelope.payload), envelope.payload)
         return envelope.signatures[0].sig, message, statement.about(envelope.payload_type, envelope.payload, digest)
-    signed = document.message_signature
-    assert signed is not None, "the model holds a bundle to exactly one of the two"
+    if (signed := document.message_signature) is None:
+        raise rejected("signature", "the bundle holds neither a signature nor a statement")
     expected = bytes.fromhex(digest.removeprefix("sha256:"))
     said = signed.message_digest
     if said is not None and (said.algorithm.value != "SHA2_256" or said.digest != expected):
@@ -85,7 +84,7 @@ def _signed(document: Bundle, digest: str) -> tuple[bytes, bytes, str | None]:
     return signed.signature, expected, None
 
 
-def _is_signature(public_key: Any, signature: bytes, message: bytes, *, prehashed: bool) -> bool:
+def _is_signature(public_key: Any, signature: bytes, message: bytes, prehashed: bool) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
     from cryptography.hazmat.primitives.hashes import SHA256
@@ -114,4 +113,4 @@ def _check_validity(key: TrustedKey, signed_at: datetime | None) -> None:
     if key.valid_from is not None and moment < key.valid_from:
         raise rejected("signature", f"the key {key.name} is valid from {key.valid_from.isoformat()}: not yet {when}")
     if key.valid_until is not None and moment > key.valid_until:
-        raise rejected("signature", f"the key {key.name} was valid until {key.valid_until.isoformat()}: not any more {when}")
+        raise rejected("signature", f"the key {key.name} was valid until {key.valid_until.isoformat()}: not {when}")

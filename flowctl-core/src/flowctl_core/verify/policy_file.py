@@ -28,8 +28,8 @@ def load_policy(file: Path) -> tuple[Policy, TrustMaterial]:
     try:
         node, problems = parse_yaml(decode(read_bytes(file.resolve())))
     except (OSError, RuntimeError) as error:
-        told = error.strerror if isinstance(error, OSError) else error
-        raise TrustError(f"the policy {file} cannot be read: {told}", hint=_HINT) from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise TrustError(f"the policy {file} cannot be read: {why}", hint=_HINT) from None
     except SpecError as error:
         raise TrustError(error.message, hint=_HINT) from None
     except TextProblem as problem:

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from flowctl_core.errors import ImageError
 from flowctl_core.models.build_info import BuildInfo
 from flowctl_core.package.referrers import read_referrers
-from flowctl_core.sign.release import ATTESTATION_FOLDER, CHECKSUMS, OCI, SUFFIX, UNSIGNED
 from flowctl_core.sign.released import INDEX
 from flowctl_core.sign.statements import ATTESTATIONS, IMAGE_SIGNATURE
+from flowctl_core.sign.unsigned import ATTESTATION_FOLDER, CHECKSUMS, OCI, SUFFIX, UNSIGNED
 from flowctl_core.verify.checks import Evidence
 from flowctl_core.verify.rejection import rejected
 
@@ -24,7 +24,7 @@ _DOCUMENTS = {"sbom": "metadata/sbom.cdx.json", "scan": "metadata/security-scan.
 
 
 def gather_release(root: Path, name: str | None, version: str | None) -> Evidence:
-    """Measure a release. Raises VerificationError: `digest` for what is not as recorded, `signature` for no signatures."""
+    """Measure a release. Raises VerificationError: `digest` for what is not as recorded, `signature`."""
     try:
         info = BuildInfo.model_validate_json(read(root / INFO))
     except ValidationError:

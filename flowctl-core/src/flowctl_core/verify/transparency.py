@@ -49,7 +49,7 @@ def prove(document: Bundle, signature: bytes, public_key: Any, trust: TrustMater
             proof = _prove_against(document, signature, root)
             if proof.signed_at is not None:
                 _prove_against(document, signature, narrowed(root, proof.signed_at))
-        except Exception as problem:  # sigstore raises a dozen classes, and none of them means «proved»
+        except Exception as problem:  # noqa: BLE001 - sigstore raises a dozen classes, and none of them means «proved»
             problems.append(str(problem) or type(problem).__name__)
         else:
             check_body(json.loads(entries[0].canonicalized_body), entries[0].kind_version, document, public_key)

@@ -25,7 +25,7 @@ def load_roots(trust: TrustMaterial) -> tuple[TrustedRoot, ...]:
     for text in trust.trusted_roots:
         try:
             roots.append(TrustedRoot(_with_inclusive_ends(Document.from_json(text))))
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 - pydantic's and sigstore's classes
             raise TrustError(
                 f"this is no Sigstore trusted root: {_first_line(problem)}",
                 hint="A JSON document of type application/vnd.dev.sigstore.trustedroot+json;version=0.1 or later.",
