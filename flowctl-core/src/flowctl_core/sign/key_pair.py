@@ -76,10 +76,11 @@ def _read_owned(path: Path) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         raise SigningError(f"the key {path} cannot be read: {error.strerror}", hint="`flowctl keys list`.") from None
+    facts = os.fstat(fd)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(fd)
+        raise SigningError(f"the key {path} is no regular file")
     with os.fdopen(fd, "rb") as file:
-        facts = os.fstat(fd)
-        if not stat.S_ISREG(facts.st_mode):
-            raise SigningError(f"the key {path} is no regular file")
         if facts.st_mode & 0o077:
             raise SigningError(
                 f"others than its owner may read the key {path} (mode {stat.S_IMODE(facts.st_mode):04o})",
