@@ -15,6 +15,7 @@ from flowctl_core.errors import PluginError, SigningError, UsageError, Verificat
 from flowctl_core.hookspecs import hookimpl
 from flowctl_core.models import Attestation, SigningRequest, Subject
 from flowctl_core.plugins.call import InProcessCaller
+from flowctl_core.plugins.discovery import PluginReference
 from flowctl_core.plugins.manager import load_plugins
 from flowctl_core.sign.key_folder import KeyFolder
 from flowctl_core.sign.release import leave_unsigned, sign_release
@@ -147,7 +148,7 @@ class Forgetful:
 
 
 def test_a_signer_that_forgets_one(signed) -> None:
-    manager = load_plugins(extra={"forgetful": Forgetful()})
+    manager = load_plugins(extra=[PluginReference("forgetful", plugin=Forgetful())])
     with pytest.raises(PluginError, match="for each subject"):
         sign_release(signed.root, InProcessCaller(manager), SigningRequest(signer="forgetful"))
 
