@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from flowctl_core.cli.console import emit, machine_readable, say, table
+import typer
+
+from flowctl_core.cli.console import emit, say, table
+from flowctl_core.cli.documents import FailureDocument, VerificationDocument
 from flowctl_core.cli.session import absolute
 from flowctl_core.cli.signing import find_release
 from flowctl_core.errors import TrustError, UsageError
@@ -49,14 +52,13 @@ def verify_target(asked: Asked) -> None:
 
     outcome = run_checks(remember, policy, trust)
     report = _report(asked, kind, origin, outcome, seen[0] if seen else None, time.monotonic() - began)
-    shown = report.model_dump(mode="json")
-    if outcome.failure is not None and machine_readable():
-        from flowctl_core.cli.failure import failure_document
-
-        emit(shown | failure_document(outcome.failure))
-        raise SystemExit(outcome.failure.exit_code)
-    if not emit(shown):
-        _show(report)
+    failure = FailureDocument.of(outcome.failure).error if outcome.failure is not None else None
+    document = VerificationDocument(**dict(report), error=failure)
+    if emit(document.model_dump(mode="json")):
+        if outcome.failure is not None:
+            raise typer.Exit(outcome.failure.exit_code)
+        return
+    _show(report)
     if outcome.failure is not None:
         raise outcome.failure
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from flowctl_core.errors import ImageError
-from flowctl_core.package import documents
 from flowctl_core.models.image import DIGEST_PATTERN
+from flowctl_core.package import documents
 from flowctl_core.package.foreign_documents import IndexEntry, read_index
 from flowctl_core.package.reference import parse_reference
 from flowctl_core.package.referrers import BUNDLE, LARGEST_NUMBER, Referrer, parse_referrer, referrer_entries
