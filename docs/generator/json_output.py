@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from flowctl_core.cli import documents as d
 from flowctl_core.models import BuildReport, CleanReport
+from flowctl_core.models.explanation import Explanation
 from flowctl_core.models.key import KeyReport
 from flowctl_core.models.reproduction import ReproductionReport
 from flowctl_core.models.signed import SigningReport
@@ -30,6 +31,7 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl component init": ("", d.InitDocument),
     "flowctl component validate": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
     "flowctl verify": ("Exit code 60 when a check failed.", d.VerificationDocument),
+    "flowctl why": ("", Explanation),
     "flowctl keys": ("Of `generate`, `list`, `export`, `rotate` and `revoke`.", KeyReport),
     "flowctl plugin list": ("A list of these:", PluginRecord),
     "flowctl cache info": ("", CacheInfo),

@@ -41,17 +41,7 @@ class Asked:
 
 def verify_target(asked: Asked) -> None:
     """Verify and show. Raises VerificationError when a check fails, after the report was shown."""
-    began = time.monotonic()
-    policy, trust, origin = _policy(asked)
-    seen: list[Evidence] = []
-    kind, gather = _gatherer(asked)
-
-    def remember() -> Evidence:
-        seen.append(gather())
-        return seen[0]
-
-    outcome = run_checks(remember, policy, trust)
-    report = _report(asked, kind, origin, outcome, seen[0] if seen else None, time.monotonic() - began)
+    report, outcome = look(asked)
     failure = FailureDocument.of(outcome.failure).error if outcome.failure is not None else None
     document = VerificationDocument(**dict(report), error=failure)
     if emit(document.model_dump(mode="json")):
@@ -61,6 +51,21 @@ def verify_target(asked: Asked) -> None:
     _show(report)
     if outcome.failure is not None:
         raise outcome.failure
+
+
+def look(asked: Asked) -> tuple[VerificationReport, Outcome]:
+    """Verify. Raises TrustError (no policy, or a bad one) and UsageError; a failed check is in the answer."""
+    began = time.monotonic()
+    kind, gather = _gatherer(asked)
+    policy, trust, origin = _policy(asked)
+    seen: list[Evidence] = []
+
+    def remember() -> Evidence:
+        seen.append(gather())
+        return seen[0]
+
+    outcome = run_checks(remember, policy, trust)
+    return _report(asked, kind, origin, outcome, seen[0] if seen else None, time.monotonic() - began), outcome
 
 
 def _policy(asked: Asked) -> tuple[Policy, TrustMaterial, str]:
