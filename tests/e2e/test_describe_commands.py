@@ -112,7 +112,7 @@ def test_plugin_list_names_all_builders(flowctl) -> None:
     plugins = {plugin["name"]: plugin for plugin in flowctl.json("plugin", "list")}
     assert set(plugins) >= {"command", "go", "node", "python", "rust"}
     for plugin in plugins.values():
-        assert plugin["state"] == "active" and plugin["contract"] in (1, 2) and plugin["digest"].startswith("sha256:")
+        assert plugin["state"] == "active" and plugin["contract"] in (1, 2, 3) and plugin["digest"].startswith("sha256:")
         assert {"flowctl_detect", "flowctl_plan", "flowctl_build"} <= set(plugin["hooks"])
 
 

@@ -67,7 +67,9 @@ def _verify_against(verifiable: VerifiableBundle, bundle: Bundle, sha256: bytes,
             kind, payload = verifier.verify_dsse(verifiable, policy)
             statement = (kind, payload)
     except CertValidationError as error:
-        raise _refused("its certificate is not by a trusted authority, or was not valid when it signed") from error
+        raise _refused(
+            "its certificate is not by a trusted authority, or was not valid when it signed", "signature"
+        ) from error
     except (Error, ValueError, OverflowError) as error:
         # What sigstore-python shows of an entry after these words is long, and helps nobody.
         raise _refused((str(error) or type(error).__name__).partition(": expected")[0]) from error
@@ -88,9 +90,14 @@ def _root_at(root: TrustedRoot, times: tuple[datetime, ...], certificate: Certif
     """What of the root counts for a signature of these times: all that the verifier then finds may be believed."""
     authorities = authorities_at(root.certificate_authorities, times)
     tlogs, ctlogs = logs_at(root.tlogs, times), logs_at(root.ctlogs, _logged_times(certificate))
-    for kind, found in (("certificate authority", authorities), ("transparency log", tlogs), ("CT log", ctlogs)):
+    checks: tuple[tuple[str, object, VerificationCheck], ...] = (
+        ("certificate authority", authorities, "signature"),
+        ("CT log", ctlogs, "signature"),
+        ("transparency log", tlogs, "tlog"),
+    )
+    for kind, found, check in checks:
         if not found:
-            raise _refused(f"the trusted root has no {kind} that was in use at the time of signing", kind)
+            raise _refused(f"the trusted root has no {kind} that was in use at the time of signing", check)
     return root.model_copy(
         update={
             "certificate_authorities": authorities,
@@ -148,7 +155,7 @@ def _check_chain(bundle: Bundle) -> None:
             raise _refused("the bundle brings a root certificate of its own")
 
 
-def _refused(reason: str, about: str = "") -> VerificationError:
-    text = (about or reason).lower()
-    check: VerificationCheck = "tlog" if any(word in text for word in _LOG_WORDS) else "signature"
-    return VerificationError(f"the keyless signature does not hold: {reason}", check=check, hint=_ROOT_HINT)
+def _refused(reason: str, check: VerificationCheck | None = None) -> VerificationError:
+    """`check` is told by the reason's words where sigstore-python gave it."""
+    told: VerificationCheck = "tlog" if any(word in reason.lower() for word in _LOG_WORDS) else "signature"
+    return VerificationError(f"the keyless signature does not hold: {reason}", check=check or told, hint=_ROOT_HINT)
