@@ -1,1 +1,1 @@
-"""Signing: keys, signers, and what a release's attestations say. Nothing here is in reach of a build."""
+"""Signers: subjects in, Sigstore bundles out. They are plugins, run apart from builds, and import late."""

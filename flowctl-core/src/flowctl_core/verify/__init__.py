@@ -1,1 +1,1 @@
-"""Verification: what a signature proves, and whether the client's own policy allows it. Fails closed."""
+"""Whether bytes are what someone trusted has signed. Imports of cryptography and sigstore stay in functions."""

@@ -109,7 +109,9 @@ def _signatures(outcome: Outcome, evidence: Evidence, rule: NamespaceRule, trust
                 require_timestamp=rule.timestamp == "required",
             )
         except VerificationError as failure:
-            raise VerificationError(f"{name}: {failure.message}", check=failure.check, hint=failure.hint) from None
+            # The bytes are those that were recorded (check 1); a bundle over others is one that does not sign these.
+            check = "signature" if failure.check == "digest" else failure.check
+            raise rejected(check, f"{name}: {failure.message}") from None
         wants = "statement" if name in evidence.attestations or name in evidence.images else "signature"
         if verdict.content != wants:
             raise rejected("signature", f"{name}: the bundle holds a {verdict.content}, not a {wants}")

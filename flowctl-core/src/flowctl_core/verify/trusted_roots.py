@@ -1,78 +1,64 @@
-"""Sigstore trusted roots, and what of them is valid at a moment.
+"""Sigstore TrustedRoot documents, and what of one counts at a time.
 
-sigstore-python reads `validFor` of logs and authorities but lets an ended one verify; here what was not valid when
-something was signed is taken out of the root before the signature is verified against it.
+Format: https://github.com/sigstore/protobuf-specs/blob/main/protos/sigstore_trustroot.proto. sigstore-python's verifier
+does not hold CAs, CT logs and logs to the end of their `validFor`, and leaves out a time-stamping authority's last
+moment (the range is closed). So `validFor` is enforced here: the verifier is given a root that has only what counts.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from flowctl_core.errors import TrustError
-from flowctl_core.models.signing import TrustMaterial
 
 if TYPE_CHECKING:
-    from sigstore.models import TrustedRoot
+    from sigstore_models.common.v1 import TimeRange
+    from sigstore_models.trustroot.v1 import CertificateAuthority, TransparencyLogInstance, TrustedRoot
 
 
-def load_roots(trust: TrustMaterial) -> tuple[TrustedRoot, ...]:
-    """The trusted roots. Raises TrustError for a text that is none."""
-    from sigstore.models import TrustedRoot
-    from sigstore_models.trustroot.v1 import TrustedRoot as Document
+@lru_cache(maxsize=16)
+def parse_trusted_root(text: str) -> TrustedRoot:
+    """A TrustedRoot (JSON); TrustError if it is none."""
+    from sigstore_models.trustroot.v1 import TrustedRoot
 
-    roots = []
-    for text in trust.trusted_roots:
-        try:
-            roots.append(TrustedRoot(_with_inclusive_ends(Document.from_json(text))))
-        except Exception as problem:  # noqa: BLE001 - pydantic's and sigstore's classes
-            raise TrustError(
-                f"this is no Sigstore trusted root: {_first_line(problem)}",
-                hint="A JSON document of type application/vnd.dev.sigstore.trustedroot+json;version=0.1 or later.",
-            ) from None
-    return tuple(roots)
+    try:
+        return TrustedRoot.from_json(text)
+    except (ValueError, RecursionError, OverflowError) as error:
+        raise TrustError(
+            "a trusted root cannot be read: it is no Sigstore TrustedRoot in JSON",
+            hint="Give the trusted_root.json of the Sigstore instance whose signatures you trust.",
+            output=str(error)[:2000],
+        ) from error
 
 
-def _with_inclusive_ends(document: Any) -> Any:
-    """`validFor.end` belongs to the time range (protobuf-specs, sigstore_common.proto); sigstore-python ends a
-    time-stamping authority just before it."""
-    authorities = [
-        each.model_copy(
-            update={"valid_for": each.valid_for.model_copy(update={"end": each.valid_for.end + timedelta.resolution})}
-        )
-        if each.valid_for.end is not None
-        else each
-        for each in document.timestamp_authorities or ()
-    ]
-    return document.model_copy(update={"timestamp_authorities": authorities})
-
-
-def narrowed(root: TrustedRoot, moment: datetime) -> TrustedRoot:
-    """`root` without the logs and authorities whose `validFor` does not hold `moment`."""
-    from sigstore.models import TrustedRoot
-
-    inner = root._inner
-    return TrustedRoot(
-        inner.model_copy(
-            update={
-                "tlogs": [log for log in inner.tlogs or () if _holds(log.public_key.valid_for, moment)],
-                "ctlogs": [log for log in inner.ctlogs or () if _holds(log.public_key.valid_for, moment)],
-                "certificate_authorities": [
-                    each for each in inner.certificate_authorities or () if _holds(each.valid_for, moment)
-                ],
-                "timestamp_authorities": [
-                    each for each in inner.timestamp_authorities or () if _holds(each.valid_for, moment)
-                ],
-            }
-        )
-    )
-
-
-def _holds(valid_for: Any, moment: datetime) -> bool:
-    if valid_for is None:
+def covers(period: TimeRange | None, moments: Iterable[datetime]) -> bool:
+    """Whether all moments are in the period, both ends included; no period covers all."""
+    if period is None:
         return True
-    return (valid_for.start is None or valid_for.start <= moment) and (valid_for.end is None or moment <= valid_for.end)
+    start, end = _aware(period.start), None if period.end is None else _aware(period.end)
+    return all(start <= moment and (end is None or moment <= end) for moment in moments)
 
 
-def _first_line(problem: Exception) -> str:
-    return (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+def authorities_at(
+    authorities: Iterable[CertificateAuthority], moments: Iterable[datetime]
+) -> list[CertificateAuthority]:
+    """Authorities whose `validFor` covers all moments, and open-ended, as the question is answered with that."""
+    times = tuple(moments)
+    return [_open_ended(authority) for authority in authorities if covers(authority.valid_for, times)]
+
+
+def logs_at(logs: Iterable[TransparencyLogInstance], moments: Iterable[datetime]) -> list[TransparencyLogInstance]:
+    """Logs whose key's `validFor` covers all moments."""
+    times = tuple(moments)
+    return [log for log in logs if covers(log.public_key.valid_for, times)]
+
+
+def _open_ended(authority: CertificateAuthority) -> CertificateAuthority:
+    return authority.model_copy(update={"valid_for": authority.valid_for.model_copy(update={"end": None})})
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
