@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from flowctl_core.cli import documents as d
 from flowctl_core.models import BuildReport, CleanReport
+from flowctl_core.models import trust as t
 from flowctl_core.models.reproduction import ReproductionReport
 from flowctl_core.plugins.identity import PluginRecord
 from flowctl_core.store.cache_entry import CacheInfo, PruneReport
@@ -26,6 +27,12 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl component clean": ("", CleanReport),
     "flowctl component init": ("", d.InitDocument),
     "flowctl component validate": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
+    "flowctl trust pin": ("", t.PinReport),
+    "flowctl trust show": ("", t.TrustDocument),
+    "flowctl trust init": (
+        "Also `refresh`, `add-key`, `revoke-key`, `rotate`, `publish` and `yank`.",
+        t.RepositoryReport,
+    ),
     "flowctl plugin list": ("A list of these:", PluginRecord),
     "flowctl cache info": ("", CacheInfo),
     "flowctl cache prune": ("", PruneReport),
