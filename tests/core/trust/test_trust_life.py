@@ -27,7 +27,7 @@ def test_publish_then_yank(world: World) -> None:
     with world.client() as store:
         index = store.index("acme", "greeting")
         assert index is not None
-        with pytest.raises(VerificationError, match="yanked on .*: loses data") as caught:
+        with pytest.raises(VerificationError, match=r"yanked on .*: loses data") as caught:
             index.check_version("1.0.0", {"greeting": ONE})
         assert caught.value.check == "identity"
 
@@ -118,7 +118,7 @@ def test_root_needs_its_threshold(tmp_path: Path) -> None:
     publishing.rotate(repository, "timestamp")
     second.unlink()
     before = sorted(path.name for path in (repository.folder / "metadata").iterdir())
-    with pytest.raises(SigningError, match="root is to be signed by 2 of the keys .*; 1 found"):
+    with pytest.raises(SigningError, match=r"root is to be signed by 2 of the keys .*; 1 found"):
         publishing.rotate(repository, "timestamp")
     assert sorted(path.name for path in (repository.folder / "metadata").iterdir()) == before
 

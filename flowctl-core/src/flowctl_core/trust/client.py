@@ -6,9 +6,8 @@ verified again each time it is read, with the clock of now.
 
 from __future__ import annotations
 
-import shutil
+import errno
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -18,34 +17,43 @@ from typing import TypeVar
 from urllib.parse import quote, unquote
 
 from pydantic import ValidationError
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, RepositoryError
+from tuf.api.exceptions import (
+    DownloadError,
+    DownloadHTTPError,
+    DownloadLengthMismatchError,
+    LengthOrHashMismatchError,
+    RepositoryError,
+)
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 
 from flowctl_core.errors import StoreError, TrustError
-from flowctl_core.models.base import Frozen
 from flowctl_core.models.signing import TrustMaterial
 from flowctl_core.models.trust import ComponentIndex, TrustDocument, TrustedKeys, TrustState
-from flowctl_core.store.files import atomic_write, remove_any, system_refusals
+from flowctl_core.store.files import atomic_write, system_refusals
 from flowctl_core.store.lock import file_lock
-from flowctl_core.trust.fetcher import FolderFetcher, HttpFetcher, Patience, UnreachableError, base, make_fetcher
+from flowctl_core.trust.fetcher import (
+    FolderFetcher,
+    HttpFetcher,
+    KeptFetcher,
+    Patience,
+    UnreachableError,
+    base,
+    make_fetcher,
+)
+from flowctl_core.trust.kept import ago, check_clock, copy_metadata, read_verified, sweep_metadata, write_verified
 from flowctl_core.trust.names import KEYS, TARGET_LIMIT, TRUSTED_ROOT, index_path, namespace_of
 from flowctl_core.trust.pinning import LOCK_TIMEOUT_S, fingerprint_of, folder_of, normal, read_pin
 from flowctl_core.trust.refusal import refusals
 from flowctl_core.trust.roles import state_of
 
-_CLOCK_SLACK_S = 300.0
-_LEFT_BEHIND_S = 3600.0
+_INCOMPLETE = (DownloadHTTPError, DownloadLengthMismatchError, LengthOrHashMismatchError)
+"""What is kept is of different moments: a refresh was interrupted, or this part was not asked for since."""
+_NOT_MINE = frozenset([errno.EACCES, errno.EPERM, errno.EROFS])
 _CONFIG = UpdaterConfig(max_delegations=4, targets_max_length=TARGET_LIMIT)
 
 
 _T = TypeVar("_T", Root, Snapshot, Targets, Timestamp)
-
-
-class _Verified(Frozen):
-    """`verified.json`."""
-
-    at: datetime
 
 
 class TrustStore:
@@ -74,7 +82,7 @@ class TrustStore:
 
     def close(self) -> None:
         """Close connections and remove temporary files."""
-        if isinstance(self._fetcher, HttpFetcher):
+        if self._fetcher is not None:
             self._fetcher.close()
         if self._copy is not None:
             self._copy.cleanup()
@@ -93,7 +101,7 @@ class TrustStore:
     def state(self) -> TrustState:
         """The verified state of the top-level roles. Raises TrustError."""
         self._open()
-        pin, verified = read_pin(self._folder, self.registry), self._verified()
+        pin, verified = read_pin(self._folder, self.registry), read_verified(self._folder, self.registry)
         root = self._role("root", Root)
         roles = tuple(
             state_of(role, signed, root)
@@ -211,11 +219,16 @@ class TrustStore:
                     if not self._folder.verified.exists():
                         raise
                     self._offline = str(error)
+                except OSError as error:
+                    # A read-only folder that somebody prepared is as good as no network: it serves until it expires.
+                    if error.errno not in _NOT_MINE or not self._folder.verified.exists():
+                        raise
+                    self._offline = f"{self._folder.path} cannot be written"
         self._updater = self._remembered(root)
         return self._updater
 
     def _asked(self, root: bytes) -> Updater:
-        self._clean()
+        sweep_metadata(self._folder.metadata)
         self._fetcher = make_fetcher(self.registry, self._patience)
         self._folder.targets.mkdir(parents=True, exist_ok=True)
         updater = self._make_updater(root, self._folder.metadata, self._fetcher, base(self.registry, "metadata"))
@@ -226,31 +239,25 @@ class TrustStore:
             # What is wrong with a namespace is said to those who ask for it.
             with suppress(RepositoryError, DownloadError):
                 self._download(updater, path)
-        verified = _Verified(at=datetime.now(UTC))
-        atomic_write(self._folder.verified, verified.model_dump_json().encode())
+        write_verified(self._folder)
         return updater
 
     def _remembered(self, root: bytes) -> Updater:
         """Verify again, by the clock of now, what was kept. In a copy: the folder may be read-only."""
-        verified = self._verified()
-        behind = (verified.at - datetime.now(UTC)).total_seconds()
-        if behind > _CLOCK_SLACK_S:
-            raise TrustError(
-                f"this machine's clock is {behind:.0f} s before the last verification",
-                hint="Set the clock: with a wrong one, expiry cannot be judged.",
-            )
+        verified = read_verified(self._folder, self.registry)
+        check_clock(verified)
         with system_refusals(self._folder.metadata, "read"):
             self._copy = tempfile.TemporaryDirectory(prefix="flowctl-trust-")
             self._metadata = copy = Path(self._copy.name) / "metadata"
-            shutil.copytree(self._folder.metadata, copy, symlinks=True)
+            copy_metadata(self._folder.metadata, copy)
         try:
-            with refusals(f"{self.registry}, last verified {_ago(verified.at)},"):
-                updater = self._make_updater(root, copy, FolderFetcher(), f"{copy}/")
+            with refusals(f"{self.registry}, last verified {ago(verified.at)},"):
+                updater = self._make_updater(root, copy, KeptFetcher(), f"{copy}/")
                 updater.refresh()
                 return updater
         except TrustError as error:
-            if isinstance(error.__cause__, DownloadHTTPError):
-                raise self._missing("its metadata") from error
+            if isinstance(error.__cause__, _INCOMPLETE):
+                raise self._missing("part of the metadata") from error
             raise TrustError(error.message, hint=f"Without network ({self._offline}) no newer is to be had.") from error
 
     def _make_updater(self, root: bytes, metadata: Path, fetcher: HttpFetcher | FolderFetcher, source: str) -> Updater:
@@ -278,7 +285,7 @@ class TrustStore:
             with refusals(self.registry):
                 info = updater.get_targetinfo(path)
         except TrustError as error:
-            if isinstance(error.__cause__, DownloadHTTPError):
+            if isinstance(error.__cause__, _INCOMPLETE):
                 raise self._missing(path) from error
             raise
         if info is None:
@@ -327,18 +334,6 @@ class TrustStore:
             hint="Run the command once with network.",
         )
 
-    def _verified(self) -> _Verified:
-        try:
-            return _Verified.model_validate_json(self._folder.verified.read_bytes())
-        except FileNotFoundError as error:
-            raise TrustError(
-                f"{self.registry} was never verified on this machine", hint="Run the command once with network."
-            ) from error
-        except ValidationError as error:
-            raise TrustError(f"{self._folder.verified} is damaged", hint="Run the command with network.") from error
-        except OSError as error:
-            raise StoreError.of(error, self._folder.verified, "read") from error
-
     def _pinned_root(self, fingerprint: str) -> bytes:
         with system_refusals(self._folder.root, "read"):
             data = self._folder.root.read_bytes()
@@ -360,19 +355,3 @@ class TrustStore:
     def _locked(self) -> Iterator[None]:
         with file_lock(self._folder.lock, what=str(self._folder.path), timeout_s=LOCK_TIMEOUT_S):
             yield
-
-    def _clean(self) -> None:
-        """Remove what killed processes left."""
-        limit = time.time() - _LEFT_BEHIND_S
-        for path in self._folder.metadata.glob("tmp*"):
-            with suppress(OSError):
-                if path.lstat().st_mtime < limit:
-                    remove_any(path)
-
-
-def _ago(at: datetime) -> str:
-    seconds = max(0.0, (datetime.now(UTC) - at).total_seconds())
-    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds // size:.0f} {name} ago"
-    return f"{seconds:.0f} seconds ago"

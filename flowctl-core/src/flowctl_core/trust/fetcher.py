@@ -140,6 +140,9 @@ class HttpFetcher(_Bounded):
 class FolderFetcher(_Bounded):
     """Reads a repository in a folder; the URLs are paths."""
 
+    def close(self) -> None:
+        """Nothing is open between two files."""
+
     def read(self, url: str, limit: int) -> bytes:
         """The file. Raises DownloadError."""
         try:
@@ -158,6 +161,18 @@ class FolderFetcher(_Bounded):
         if len(data) > limit:
             raise DownloadLengthMismatchError(f"{url} is larger than {limit} bytes")
         return data
+
+
+class KeptFetcher(FolderFetcher):
+    """Reads what python-tuf keeps: of each role the newest metadata, under a name without its version."""
+
+    def read(self, url: str, limit: int) -> bytes:
+        """The file. Raises DownloadError."""
+        path = Path(url)
+        version, dot, rest = path.name.partition(".")
+        if dot and version.isdigit() and rest != "root.json":
+            path = path.with_name(rest)
+        return super().read(str(path), limit)
 
 
 def make_fetcher(registry: str, patience: Patience | None = None) -> HttpFetcher | FolderFetcher:

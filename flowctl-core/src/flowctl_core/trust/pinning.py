@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,7 +20,7 @@ from flowctl_core.models.base import Frozen
 from flowctl_core.models.trust import PinReport
 from flowctl_core.store.files import atomic_write, remove_any, system_refusals
 from flowctl_core.store.lock import file_lock
-from flowctl_core.trust.fetcher import Patience, base, is_url, make_fetcher
+from flowctl_core.trust.fetcher import FolderFetcher, HttpFetcher, Patience, base, is_url, make_fetcher
 from flowctl_core.trust.names import check_digest
 from flowctl_core.trust.refusal import refusals
 
@@ -141,7 +142,12 @@ def offered_root(registry: str, fingerprint: str | None, patience: Patience | No
     Raises TrustError when it has none.
     """
     wanted = check_digest(fingerprint.lower()) if fingerprint is not None else None
-    fetcher, where = make_fetcher(registry, patience), base(registry, "metadata")
+    with closing(make_fetcher(registry, patience)) as fetcher:
+        return _offered(registry, wanted, fetcher)
+
+
+def _offered(registry: str, wanted: str | None, fetcher: HttpFetcher | FolderFetcher) -> bytes:
+    where = base(registry, "metadata")
     with refusals(registry):
         newest = fetcher.read(f"{where}root.json", _ROOT_LIMIT)
     version = root_version(newest, registry)
