@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from flowctl_core.cli import documents as d
 from flowctl_core.models import BuildReport, CleanReport
+from flowctl_core.models import trust as t
 from flowctl_core.models.explanation import Explanation
 from flowctl_core.models.key import KeyReport
 from flowctl_core.models.reproduction import ReproductionReport
@@ -33,6 +34,12 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl verify": ("Exit code 60 when a check failed.", d.VerificationDocument),
     "flowctl why": ("", Explanation),
     "flowctl keys": ("Of `generate`, `list`, `export`, `rotate` and `revoke`.", KeyReport),
+    "flowctl trust pin": ("", t.PinReport),
+    "flowctl trust show": ("", t.TrustDocument),
+    "flowctl trust init": (
+        "Also `refresh`, `add-key`, `revoke-key`, `rotate`, `publish` and `yank`.",
+        t.RepositoryReport,
+    ),
     "flowctl plugin list": ("A list of these:", PluginRecord),
     "flowctl cache info": ("", CacheInfo),
     "flowctl cache prune": ("", PruneReport),

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import flowctl_core
-from flowctl_core.cli import cache, component, config, doctor, keys, plugin, schema, verify, why
+from flowctl_core.cli import cache, component, config, doctor, keys, plugin, schema, trust, verify, why
 from flowctl_core.cli.console import machine_readable, say_aside
 from flowctl_core.cli.failure import exit_code
 from flowctl_core.cli.global_flags import accept_everywhere
@@ -18,7 +18,7 @@ from flowctl_core.cli.global_options import GLOBAL, LogLevel, OutputFormat
 from flowctl_core.cli.options import Output
 from flowctl_core.errors import UsageError
 
-_ORDER = ("component", "verify", "why", "keys", "plugin", "cache", "config", "schema", "doctor")
+_ORDER = ("component", "verify", "why", "keys", "trust", "plugin", "cache", "config", "schema", "doctor")
 """Of the commands in the help: what people do every day first."""
 
 
@@ -47,6 +47,7 @@ app.command("doctor", short_help="Tell what is here and what to install.")(docto
 app.add_typer(plugin.app, name="plugin")
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
+app.add_typer(trust.app, name="trust")
 app.command("schema", short_help="Print JSON Schema for editors.")(schema.schema)
 
 
