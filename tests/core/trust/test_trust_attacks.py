@@ -20,7 +20,7 @@ from flowctl_core.trust.fetcher import HttpFetcher, InsecureError
 from flowctl_core.trust.repository import Repository
 from flowctl_core.trust.role_keys import KeyFolders
 
-from .conftest import ONE, QUICK, TWO, World, brief, public_key
+from .conftest import ONE, QUICK, TWO, World, brief, outlive, public_key
 
 
 def forge(world: World, role: str, change: Callable[[Any], None], *, by: str | None = None) -> None:
@@ -53,12 +53,11 @@ def newest(world: World, role: str) -> Path:
 
 
 def test_frozen_registry(world: World) -> None:
-    publishing.refresh(Repository(world.repository.folder, world.repository.keys, brief(2)))
+    publishing.refresh(Repository(world.repository.folder, world.repository.keys, brief(6)))
     assert world.versions() == ["1.0.0"]
-    frozen = world.copy("frozen")
+    world.server.folder = world.copy("frozen").folder
+    outlive(world)
     world.publish("1.1.0")
-    world.server.folder = frozen.folder
-    time.sleep(2.1)
     with world.client() as store, pytest.raises(TrustError, match=r"has expired .*timestamp") as caught:
         store.material()
     assert "frozen" in (caught.value.hint or "")
