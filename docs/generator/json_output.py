@@ -11,7 +11,10 @@ from pydantic import BaseModel
 from flowctl_core.cli import documents as d
 from flowctl_core.models import BuildReport, CleanReport
 from flowctl_core.models import trust as t
+from flowctl_core.models.explanation import Explanation
+from flowctl_core.models.key import KeyReport
 from flowctl_core.models.reproduction import ReproductionReport
+from flowctl_core.models.signed import SigningReport
 from flowctl_core.plugins.identity import PluginRecord
 from flowctl_core.store.cache_entry import CacheInfo, PruneReport
 from generator.models import meanings, models_in, nullable, step, table, words
@@ -24,9 +27,13 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl component test": ("", d.TestDocument),
     "flowctl component detect": ("", d.DetectDocument),
     "flowctl component scan": ("`flowctl component sbom` prints CycloneDX JSON.", d.ScanDocument),
+    "flowctl component sign": ("", SigningReport),
     "flowctl component clean": ("", CleanReport),
     "flowctl component init": ("", d.InitDocument),
     "flowctl component validate": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
+    "flowctl verify": ("Exit code 60 when a check failed.", d.VerificationDocument),
+    "flowctl why": ("", Explanation),
+    "flowctl keys": ("Of `generate`, `list`, `export`, `rotate` and `revoke`.", KeyReport),
     "flowctl trust pin": ("", t.PinReport),
     "flowctl trust show": ("", t.TrustDocument),
     "flowctl trust init": (

@@ -112,8 +112,11 @@ def test_plugin_list_names_all_builders(flowctl) -> None:
     plugins = {plugin["name"]: plugin for plugin in flowctl.json("plugin", "list")}
     assert set(plugins) >= {"command", "go", "node", "python", "rust"}
     for plugin in plugins.values():
-        assert plugin["state"] == "active" and plugin["contract"] in (1, 2) and plugin["digest"].startswith("sha256:")
-        assert {"flowctl_detect", "flowctl_plan", "flowctl_build"} <= set(plugin["hooks"])
+        assert (
+            plugin["state"] == "active" and plugin["contract"] in (1, 2, 3) and plugin["digest"].startswith("sha256:")
+        )
+        needed = {"flowctl_sign"} if plugin["kind"] == "signer" else {"flowctl_detect", "flowctl_plan", "flowctl_build"}
+        assert needed <= set(plugin["hooks"])
 
 
 def test_doctor_tells_what_is_missing_and_what_to_install(flowctl, tmp_path: Path) -> None:

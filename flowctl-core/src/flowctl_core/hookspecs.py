@@ -14,7 +14,7 @@ import pluggy
 from flowctl_core import models as m
 
 CONTRACT_VERSION = 3
-"""Raised when a hook or an argument is added (a plugin for an older one keeps working); see docs/plugins/contract.md."""
+"""Raised when a hook or an argument is added (plugins for an older one keep working); see docs/plugins/contract.md."""
 
 hookspec = pluggy.HookspecMarker("flowctl")
 hookimpl = pluggy.HookimplMarker("flowctl")

@@ -20,6 +20,7 @@ from flowctl_core.models.build_info import BuildInfo
 from flowctl_core.models.reproduction import Difference, ReproductionReport
 from flowctl_core.release_record import BUILD_INFO, CHECKSUMS, SCAN
 from flowctl_core.release_steps import CONTAINERS, file_digest
+from flowctl_core.sign.unsigned import is_signed, unsigned_copy
 from flowctl_core.store import dist
 from flowctl_core.store.files import remove_any, system_refusals
 from flowctl_core.workflow import run_release
@@ -59,6 +60,8 @@ def reproduce(
         options = replace(options, language=again.asked_language, entry_point=again.asked_main)
         run_release(root, engine, options, wanted, progress)
         new = workspace / "dist"
+        if is_signed(old):
+            old = unsigned_copy(old, workspace / "unsigned")
         expected, found = (_digests(release, images=not by_dockerfile) for release in (old, new))
         differences = _differences(old, new, expected, found)
         return ReproductionReport(

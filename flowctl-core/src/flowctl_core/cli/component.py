@@ -219,6 +219,33 @@ def sbom(
 
 
 @app.command()
+def sign(
+    path: Annotated[
+        Path, typer.Argument(help="Folder of the component, or of a release of it.", show_default="here")
+    ] = Path(),
+    key: Annotated[
+        str | None, typer.Option("--key", help="Name of a key (`flowctl keys list`), path of a PEM file, or a URI.")
+    ] = None,
+    signer: Annotated[str, typer.Option("--signer", help="Signer plugin: embedded, keyless, or another.")] = "embedded",
+    trust_config: Annotated[
+        Path | None,
+        typer.Option("--trust-config", help="keyless: Sigstore instance (JSON).", show_default="public"),
+    ] = None,
+    push: Annotated[
+        str | None, typer.Option("--push", help="Push the images' attestations to where the images are.", metavar="REF")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Sign a release: every artifact and image, with provenance, SBOM and scan."""
+    from flowctl_core.cli.session import absolute
+    from flowctl_core.cli.signing import sign as sign_component
+    from flowctl_core.models.signing import SigningRequest
+
+    config = str(absolute(trust_config)) if trust_config is not None else None
+    sign_component(absolute(path), SigningRequest(signer=signer, key=key, trust_config=config), push)
+
+
+@app.command()
 def clean(path: PathArgument = Path(), language: Language = None, output: Output = None) -> None:
     """Remove what build made, and nothing else."""
     from flowctl_core.cli.progress import PlainProgress

@@ -17,6 +17,7 @@ from flowctl_core.models import BuildReport, DetectionReport, Evidence, TestRepo
 from flowctl_core.models.base import Frozen
 from flowctl_core.models.release import ReleaseReport
 from flowctl_core.models.scan import ScanReport
+from flowctl_core.models.verification import VerificationReport
 from flowctl_core.specfile.finding import Finding
 
 
@@ -176,6 +177,13 @@ class ScanDocument(ScanReport):
     """Language it is written in."""
     error: Failure | None
     """Why the command fails; null when all is well."""
+
+
+class VerificationDocument(VerificationReport):
+    """What was verified, and how it ended."""
+
+    error: Failure | None
+    """The check that failed; null when all is well."""
 
 
 class InitDocument(Frozen):

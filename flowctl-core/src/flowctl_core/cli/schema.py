@@ -19,10 +19,11 @@ class SchemaKind(enum.StrEnum):
     bundle = "bundle"
     pipeline = "pipeline"
     config = "config"
+    policy = "policy"
 
 
 def schema(kind: Annotated[SchemaKind, typer.Argument(help="Which file.")]) -> None:
-    """Print the JSON Schema (2020-12) of component.yaml, bundle.yaml, pipeline.yaml or the configuration."""
+    """Print the JSON Schema (2020-12) of component.yaml, bundle.yaml, pipeline.yaml, the configuration or a policy."""
     from flowctl_core.specfile.schema import json_schema
 
     document = json_schema(kind.value)

@@ -56,11 +56,6 @@ if TYPE_CHECKING:
     from flowctl_core.models.signing import BundleVerdict, SignerIdentity, SigningRequest, TrustedKey, TrustMaterial
 
 __all__ = [
-    "BundleVerdict",
-    "SignerIdentity",
-    "TrustMaterial",
-    "TrustedKey",
-    "SigningRequest",
     "PRUNED",
     "Artifact",
     "ArtifactFormat",
@@ -70,6 +65,7 @@ __all__ = [
     "BuildReport",
     "BuildResult",
     "BundleSpec",
+    "BundleVerdict",
     "CacheKey",
     "CacheOutcome",
     "Candidate",
@@ -113,6 +109,8 @@ __all__ = [
     "ScanFinding",
     "ScanIgnore",
     "ScanReport",
+    "SignerIdentity",
+    "SigningRequest",
     "Silent",
     "SourceTree",
     "Subject",
@@ -120,6 +118,8 @@ __all__ = [
     "TestReport",
     "Tool",
     "ToolRequirement",
+    "TrustMaterial",
+    "TrustedKey",
 ]
 
 _ON_FIRST_USE = {

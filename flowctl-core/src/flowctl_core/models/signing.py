@@ -46,6 +46,7 @@ class SignerIdentity(Frozen):
     """Who signed, as it was proved."""
 
     kind: Literal["key", "certificate"]
+    """`key`: one that the client trusts by itself; `certificate`: an identity that a Sigstore instance vouches for."""
     key_hint: str = ""
     """key: base64 of the SHA-256 of the DER SubjectPublicKeyInfo."""
     key_name: str = ""

@@ -60,6 +60,8 @@ class IndexEntry(Descriptor):
     """One manifest of an index."""
 
     platform: _PlatformFields | None = None
+    artifact_type: str = Field("", alias="artifactType")
+    """Of what is no image: an attestation that stands beside one."""
 
 
 class _Index(Frozen):
@@ -102,6 +104,14 @@ def read_index(data: bytes, name: str) -> tuple[IndexEntry, ...] | None:
         return _Index.model_validate(document).manifests
     except ValidationError as error:
         raise _broken(name, "index", error) from error
+
+
+def only_image(entries: tuple[IndexEntry, ...] | None, name: str) -> IndexEntry:
+    """The one image or index of a layout, whatever stands beside it. Raises ImageError for none and for several."""
+    images = [entry for entry in entries or () if not entry.artifact_type]
+    if len(images) != 1:
+        raise ImageError(f"{name} is not an image layout with one image or index in it")
+    return images[0]
 
 
 def choose_manifest(entries: tuple[IndexEntry, ...], platform: Platform, name: str) -> IndexEntry:

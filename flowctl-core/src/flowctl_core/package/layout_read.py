@@ -13,6 +13,7 @@ from flowctl_core.package.blobs import refusals
 from flowctl_core.package.foreign_documents import (
     Descriptor,
     choose_manifest,
+    only_image,
     read_index,
     read_manifest,
     read_rootfs,
@@ -42,10 +43,7 @@ class StoredImage:
 def read_image(layout: Path, platform: Platform) -> StoredImage:
     """The image for a platform. Raises ImageError when the layout has none or is not complete."""
     name = str(layout)
-    top = read_index(_bytes(layout / "index.json"), name)
-    if top is None or len(top) != 1:
-        raise ImageError(f"{name} is not an image layout with one image or index in it")
-    entry = top[0]
+    entry: Descriptor = only_image(read_index(_bytes(layout / "index.json"), name), name)
     data = _blob(layout, entry)
     entries = read_index(data, name)
     if entries is not None:

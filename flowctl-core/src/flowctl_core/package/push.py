@@ -12,7 +12,7 @@ from flowctl_core.errors import ImageError
 from flowctl_core.models.event import Progress, Silent
 from flowctl_core.models.image import PushReport
 from flowctl_core.package.blobs import refusals
-from flowctl_core.package.foreign_documents import Descriptor, Manifest, read_index, read_manifest
+from flowctl_core.package.foreign_documents import Descriptor, Manifest, only_image, read_index, read_manifest
 from flowctl_core.package.reference import Reference, parse_reference
 from flowctl_core.package.refusal import refusal
 from flowctl_core.package.registry import Registry
@@ -107,10 +107,7 @@ def _mountable(base: str, target: Reference) -> str | None:
 
 def _read(layout: Path) -> _Contents:
     name = str(layout)
-    top = read_index(_bytes(layout / "index.json"), name)
-    if top is None or len(top) != 1:
-        raise ImageError(f"{name} is not an image layout with one image or index in it")
-    contents = _Contents(top[0])
+    contents = _Contents(only_image(read_index(_bytes(layout / "index.json"), name), name))
     entries = read_index(_blob(layout, contents.root), name)
     for entry in entries if entries is not None else [contents.root]:
         data = _blob(layout, entry)

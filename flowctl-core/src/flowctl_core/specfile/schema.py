@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-SchemaKind = Literal["component", "bundle", "pipeline", "config"]
-KINDS: tuple[SchemaKind, ...] = ("component", "bundle", "pipeline", "config")
+SchemaKind = Literal["component", "bundle", "pipeline", "config", "policy"]
+KINDS: tuple[SchemaKind, ...] = ("component", "bundle", "pipeline", "config", "policy")
 
 _GROUPS = {"component": r"component\.flowctl\.io", "bundle": r"component\.flowctl\.io", "pipeline": r"flowctl(\.io)?"}
 _WAYS = ("image", "command", "type", "path")
@@ -37,7 +37,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
 
 
 def json_schema(kind: SchemaKind) -> dict[str, Any]:
-    """The schema of component.yaml, bundle.yaml, pipeline.yaml or the user's config.yaml.
+    """The schema of component.yaml, bundle.yaml, pipeline.yaml, the user's config.yaml or policy.
 
     It accepts what loading accepts: unknown fields are allowed (loading warns of them), empty fields count as absent.
     """
@@ -56,6 +56,10 @@ def json_schema(kind: SchemaKind) -> dict[str, Any]:
 
 def _model(kind: SchemaKind) -> type[BaseModel]:
     match kind:
+        case "policy":
+            from flowctl_core.models.policy import Policy
+
+            return Policy
         case "component":
             from flowctl_core.models.component_document import ComponentDocument
 

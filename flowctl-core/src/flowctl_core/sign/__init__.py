@@ -1,0 +1,1 @@
+"""Signers: subjects in, Sigstore bundles out. They are plugins, run apart from builds, and import late."""

@@ -1,0 +1,71 @@
+"""Reading the client's policy. What cannot be read whole is an error: a policy that is half understood fails open."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from flowctl_core.errors import SpecError, TrustError
+from flowctl_core.models.policy import Policy
+from flowctl_core.models.signing import TrustedKey, TrustMaterial
+
+_HINT = "docs/users/verifying.md describes the policy; `flowctl schema policy` prints its schema."
+
+
+def policy_path() -> Path:
+    """Where the policy is looked for: FLOWCTL_POLICY, else ~/.flowctl/policy.yaml."""
+    return Path(os.environ.get("FLOWCTL_POLICY") or Path.home() / ".flowctl" / "policy.yaml")
+
+
+def load_policy(file: Path) -> tuple[Policy, TrustMaterial]:
+    """The policy, and the keys and trusted roots that it names. Raises TrustError naming file, line and field."""
+    from flowctl_core.specfile.content import decode, read_bytes
+    from flowctl_core.specfile.node import spell
+    from flowctl_core.specfile.yaml_text import TextProblem, parse_yaml
+
+    try:
+        node, problems = parse_yaml(decode(read_bytes(file.resolve())))
+    except (OSError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise TrustError(f"the policy {file} cannot be read: {why}", hint=_HINT) from None
+    except SpecError as error:
+        raise TrustError(error.message, hint=_HINT) from None
+    except TextProblem as problem:
+        raise TrustError(f"{file}:{problem.line or 1}: {problem.message}", hint=_HINT) from None
+    if problems:
+        raise TrustError("\n".join(f"{file}:{each.line}: {each.message}" for each in problems), hint=_HINT)
+    try:
+        policy = Policy.model_validate(node.data())
+    except ValidationError as error:
+        told = []
+        for each in error.errors(include_url=False, include_context=False):
+            where = tuple(each["loc"])
+            named = f"{spell(where)}: " if where else ""
+            told.append(f"{file}:{node.line_of(where)}: {named}{each['msg'].removeprefix('Value error, ')}")
+        raise TrustError("\n".join(told), hint=_HINT) from None
+    return policy, _material(policy, file)
+
+
+def _material(policy: Policy, file: Path) -> TrustMaterial:
+    keys = tuple(
+        TrustedKey(
+            name=name,
+            public_key=key.public_key if key.public_key is not None else read_text(file.parent / (key.file or "")),
+            valid_from=key.valid_from,
+            valid_until=key.valid_until,
+            revoked=key.revoked,
+        )
+        for name, key in policy.keys.items()
+    )
+    return TrustMaterial(keys=keys, trusted_roots=tuple(read_text(file.parent / each) for each in policy.trusted_roots))
+
+
+def read_text(path: Path) -> str:
+    """A key's or root's file. Raises TrustError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        told = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise TrustError(f"{path} cannot be read: {told}", hint=_HINT) from None
