@@ -192,6 +192,9 @@ def test_a_signature_of_another_instance(instance: SigstoreInstance, config: Con
     with running() as other:
         assert rejected(of_file, trust(other)).check in ("tlog", "signature")
         assert verify(of_statement, trust(other, instance)).content == "statement"
+        changed = of_statement.bundle.replace('"payload":"', '"payload":"AAAA')
+        error = rejected(of_statement.model_copy(update={"bundle": changed}), trust(other, instance))
+        assert "DSSE: invalid signature" in error.message
     assert "no trusted root is known" in rejected(of_file, TrustMaterial()).message
 
 
