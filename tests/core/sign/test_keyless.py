@@ -294,6 +294,20 @@ def test_an_instance_that_cannot_be_reached(config: Config, monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("token")
+def test_the_public_instance_where_there_is_no_network(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    error = refused(None)
+    assert error.message.startswith("the public Sigstore instance's trust root cannot be had: ")
+    assert "--trust-config" in (error.hint or "")
+
+
+@pytest.mark.usefixtures("token")
 def test_a_log_that_cannot_be_reached(instance: SigstoreInstance, config: Config, tmp_path: Any) -> None:
     document = json.loads((tmp_path / config().rpartition("/")[2]).read_text())
     document["signingConfig"]["rekorTlogUrls"][0]["url"] = "http://127.0.0.1:9"
