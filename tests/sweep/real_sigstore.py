@@ -100,7 +100,7 @@ class RealSigstore:
             "tesseract": [
                 str(programs["tesseract"]),
                 f"--http_endpoint=127.0.0.1:{ports['tesseract']}",
-                f"--origin=127.0.0.1:{ports['tesseract']}",
+                "--origin=ct.private.example",
                 f"--private_key={folder / 'ct.pem'}",
                 f"--roots_pem_file={folder / 'ca.crt'}",
                 f"--storage_dir={folder / 'ct'}",

@@ -86,5 +86,5 @@ def test_claims_old_and_new() -> None:
     ],
 )
 def test_what_names_nobody(names: list[x509.GeneralName], extensions: dict[int, bytes], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=said or None):
         read_identity(made(names, extensions))
