@@ -31,6 +31,7 @@ MODULES = {
     "rekor": "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix@v2.3.0",
     "tsa": "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@v2.1.3",
 }
+COSIGN = "github.com/sigstore/cosign/v3/cmd/cosign@v3.1.2"
 _PASSWORD = "for-tests"
 _ISSUER_CONFIG = """\
 oidc-issuers:
@@ -54,12 +55,14 @@ ci-issuer-metadata:
 """
 
 
-def build(name: str, folder: Path) -> Path:
-    """The program of a module, built unless it is there."""
+def build(name: str, folder: Path, module: str = "") -> Path:
+    """The program of a module (by default the service's), built unless it is there."""
     place = folder / name
     if not (place.is_dir() and any(place.iterdir())):
         environment = os.environ | {"GOBIN": str(place), "GOFLAGS": "-mod=mod"}
-        subprocess.run(["go", "install", "-p", "2", MODULES[name]], env=environment, check=True, capture_output=True)
+        subprocess.run(
+            ["go", "install", "-p", "2", module or MODULES[name]], env=environment, check=True, capture_output=True
+        )
     return next(place.iterdir())
 
 
