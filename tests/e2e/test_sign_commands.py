@@ -140,6 +140,11 @@ def test_nothing_to_sign(flowctl, tmp_path: Path) -> None:
     assert flowctl.failure("component", "sign", cwd=tmp_path)["exit_code"] == 2
 
 
+def test_a_key_and_an_identity(flowctl, component: Path) -> None:
+    refused = flowctl.failure("component", "sign", "--keyless", "--key", "default", cwd=component)
+    assert refused["exit_code"] == 2 and "--keyless" in refused["message"]
+
+
 def test_no_key(flowctl, component: Path) -> None:
     refused = flowctl.failure("component", "sign", cwd=component)
     assert refused["exit_code"] == 61 and "keys generate" in refused["hint"]
