@@ -227,6 +227,7 @@ def sign(
         str | None, typer.Option("--key", help="Name of a key (`flowctl keys list`), path of a PEM file, or a URI.")
     ] = None,
     signer: Annotated[str, typer.Option("--signer", help="Signer plugin: embedded, keyless, or another.")] = "embedded",
+    keyless: Annotated[bool, typer.Option("--keyless", help="Short for --signer keyless.")] = False,
     trust_config: Annotated[
         Path | None,
         typer.Option("--trust-config", help="keyless: Sigstore instance (JSON).", show_default="public"),
@@ -239,10 +240,14 @@ def sign(
     """Sign a release: every artifact and image, with provenance, SBOM and scan."""
     from flowctl_core.cli.session import absolute
     from flowctl_core.cli.signing import sign as sign_component
+    from flowctl_core.errors import UsageError
     from flowctl_core.models.signing import SigningRequest
 
     config = str(absolute(trust_config)) if trust_config is not None else None
-    sign_component(absolute(path), SigningRequest(signer=signer, key=key, trust_config=config), push)
+    request = SigningRequest(signer="keyless" if keyless else signer, key=key, trust_config=config)
+    if keyless and (key is not None or signer not in ("embedded", "keyless")):
+        raise UsageError("--keyless and another way to sign", hint="Either an identity, or --key or --signer.")
+    sign_component(absolute(path), request, push)
 
 
 @app.command()

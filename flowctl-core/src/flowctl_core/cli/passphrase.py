@@ -35,4 +35,4 @@ def new_passphrase(wanted: bool) -> bytes | None:
 def offer_passphrase() -> None:
     """Ask for the passphrase of a key that signs now, unless it is given already; the signer reads the variable."""
     if VARIABLE not in os.environ and sys.stdin.isatty():
-        os.environ[VARIABLE] = getpass.getpass("Passphrase of the key: ")
+        os.environ[VARIABLE] = getpass.getpass("Passphrase (or PIN) of the key: ")

@@ -17,7 +17,7 @@ from flowctl_core.models.image import DIGEST_PATTERN
 from flowctl_core.package import documents
 from flowctl_core.package.foreign_documents import IndexEntry, read_index
 from flowctl_core.package.reference import parse_reference
-from flowctl_core.package.referrers import BUNDLE, LARGEST_NUMBER, Referrer, parse_referrer, referrer_entries
+from flowctl_core.package.referrers import BUNDLE, EMPTY, LARGEST_NUMBER, Referrer, parse_referrer, referrer_entries
 from flowctl_core.package.refusal import refusal
 from flowctl_core.package.registry import Registry
 from flowctl_core.package.upload import upload_blob
@@ -62,7 +62,7 @@ def fetch_referrers(registry: Registry, subject: str) -> tuple[Referrer, ...]:
     """The attestations of one image. Raises ImageError for a malformed answer, or too many of them."""
     found = []
     for entry in _list(registry, subject):
-        if entry.artifact_type not in (BUNDLE, ""):
+        if entry.artifact_type not in (BUNDLE, EMPTY, ""):  # some registries tell the configuration's type instead
             continue
         manifest = registry.manifest(entry.digest)
         referrer = parse_referrer(manifest, subject, lambda digest: _blob(registry, digest))

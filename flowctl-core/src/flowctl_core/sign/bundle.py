@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+from hashlib import sha256
 
 from flowctl_core.models.artifact import Subject
 
@@ -17,6 +18,13 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 def pre_authentication_encoding(payload: bytes) -> bytes:
     """What is signed of a statement (DSSE v1, https://github.com/secure-systems-lab/dsse/blob/master/protocol.md)."""
     return b"DSSEv1 %d %b %d %b" % (len(PAYLOAD_TYPE), PAYLOAD_TYPE.encode(), len(payload), payload)
+
+
+def digest_to_sign(subject: Subject) -> bytes:
+    """What a key signs of a subject: the SHA-256 of its statement's encoding, else the digest itself."""
+    if subject.statement is not None:
+        return sha256(pre_authentication_encoding(subject.statement.encode())).digest()
+    return bytes.fromhex(subject.digest.removeprefix("sha256:"))
 
 
 def key_bundle(subject: Subject, signature: bytes, hint: str) -> str:

@@ -43,6 +43,17 @@ def hint_of(public_key: str) -> str:
     return base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
+def pem_of(der: bytes) -> str:
+    """A DER SubjectPublicKeyInfo as PEM. Raises SigningError for a key that is not ECDSA P-256."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    public = load_der_public_key(der)
+    if not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
+        raise SigningError("that is no ECDSA P-256 key, the one kind that every verifier and log takes")
+    return public_pem(public)
+
+
 def is_encrypted(pem: bytes) -> bool:
     """True when a passphrase is needed."""
     return b"ENCRYPTED" in pem.partition(b"\n")[0] or b"\nProc-Type: 4,ENCRYPTED" in pem[:200]
