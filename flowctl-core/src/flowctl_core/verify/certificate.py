@@ -11,6 +11,7 @@ from flowctl_core.models.signing import BundleVerdict, TrustMaterial
 from flowctl_core.verify.fulcio_identity import ReadIdentity
 from flowctl_core.verify.statement import checked_statement
 from flowctl_core.verify.timestamps import stamped_times
+from flowctl_core.verify.transparency import check_log_name
 from flowctl_core.verify.trusted_roots import authorities_at, logs_at, parse_trusted_root
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def _verify_against(verifiable: VerifiableBundle, bundle: Bundle, sha256: bytes,
     except (Error, ValueError, OverflowError) as error:
         # What sigstore-python shows of an entry after these words is long, and helps nobody.
         raise _refused((str(error) or type(error).__name__).partition(": expected")[0]) from error
+    check_log_name(verifiable.log_entry._inner, root.tlogs)
     if policy.identity is None:
         raise _refused("the certificate's identity was not read")
     return BundleVerdict(

@@ -38,7 +38,7 @@ def gather_release(root: Path, name: str | None, version: str | None) -> Evidenc
         why = read(root / UNSIGNED).decode("utf-8", "replace").strip()
         raise rejected("signature", f"the release was left unsigned ({why})")
     files = {path: digests[path] for path in (*recorded, CHECKSUMS)}
-    images = _images(root, info)
+    images = _images(root, info, digests)
     return Evidence(
         component=name or info.component,
         version=version or info.version,
@@ -100,27 +100,32 @@ def _is_beside(path: str) -> bool:
     return path.endswith(SUFFIX) or path.startswith((f"{ATTESTATION_FOLDER}/", f"{OCI}/blobs/"))
 
 
-def _images(root: Path, info: BuildInfo) -> dict[str, str]:
+def _images(root: Path, info: BuildInfo, measured: dict[str, str]) -> dict[str, str]:
+    """Digests of the index and the manifests, once everything that they lead to is what it should be."""
     if info.images is None:
         return {}
     images = {INDEX: info.images.index} | {str(each.platform): each.digest for each in info.images.images}
     for name, digest in images.items():
-        path = root / OCI / "blobs" / digest.replace(":", "/")
-        if measure(path) != digest:
+        path = _blob(digest)
+        if measured.get(path) != digest:
             raise rejected("digest", f"the image {name} is not what {INFO} records")
         if name != INDEX:
-            _check_blobs(root, name, read(path))
+            _check_blobs(name, read(root / path), measured)
     return images
 
 
-def _check_blobs(root: Path, name: str, manifest: bytes) -> None:
+def _blob(digest: str) -> str:
+    return f"{OCI}/blobs/{digest.replace(':', '/')}"
+
+
+def _check_blobs(name: str, manifest: bytes, measured: dict[str, str]) -> None:
     try:
         document = json.loads(manifest)
         blobs = [document["config"]["digest"], *(layer["digest"] for layer in document["layers"])]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise rejected("digest", f"the manifest of the image {name} is malformed") from None
     for digest in blobs:
-        if measure(root / OCI / "blobs" / str(digest).replace(":", "/")) != digest:
+        if measured.get(_blob(str(digest))) != digest:
             raise rejected("digest", f"{digest} of the image {name} is something else")
 
 

@@ -67,6 +67,15 @@ def _integrated_at(entry: TransparencyLogEntry) -> datetime | None:
         raise _failed("its time is no time") from error
 
 
+def check_log_name(entry: TransparencyLogEntry, logs: Iterable[TransparencyLogInstance]) -> None:
+    """The log that the entry names has to be a trusted one: a Rekor v2 proof itself does not bind that name.
+
+    Raises VerificationError (`tlog`).
+    """
+    if all(entry.log_id.key_id != log.log_id.key_id for log in logs):
+        raise _failed("the entry names a log that is not trusted")
+
+
 def _verify_inclusion(entry: TransparencyLogEntry, logs: list[TransparencyLogInstance]) -> None:
     from sigstore._internal.trust import Keyring, RekorKeyring
     from sigstore.errors import Error
@@ -74,6 +83,7 @@ def _verify_inclusion(entry: TransparencyLogEntry, logs: list[TransparencyLogIns
 
     if not logs:
         raise _failed("no log of the trusted roots was in use at its time")
+    check_log_name(entry, logs)
     try:
         verifiable = VerifiableEntry(entry)
         verifiable._verify(RekorKeyring(Keyring([log.public_key for log in logs])))
