@@ -192,6 +192,9 @@ def test_a_signature_of_another_instance(instance: SigstoreInstance, config: Con
     with running() as other:
         assert rejected(of_file, trust(other)).check in ("tlog", "signature")
         assert verify(of_statement, trust(other, instance)).content == "statement"
+        changed = of_statement.bundle.replace('"payload":"', '"payload":"AAAA')
+        error = rejected(of_statement.model_copy(update={"bundle": changed}), trust(other, instance))
+        assert "DSSE: invalid signature" in error.message
     assert "no trusted root is known" in rejected(of_file, TrustMaterial()).message
 
 
@@ -288,6 +291,20 @@ def test_an_instance_that_cannot_be_reached(config: Config, monkeypatch: pytest.
         monkeypatch.setenv("SIGSTORE_ID_TOKEN", gone.issuer.token())
     assert "the certificate authority at http://127.0.0.1" in refused(path).message
     assert "cannot be reached" in refused(path).message
+
+
+@pytest.mark.usefixtures("token")
+def test_the_public_instance_where_there_is_no_network(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.lower(), "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path))
+    error = refused(None)
+    assert error.message.startswith("the public Sigstore instance's trust root cannot be had: ")
+    assert "--trust-config" in (error.hint or "")
 
 
 @pytest.mark.usefixtures("token")

@@ -91,7 +91,7 @@ def test_verify_against_a_policy(run, signed, tmp_path: Path) -> None:
         ),
         (
             "schema: 1\nkeys: {a: {public_key: hello}}\nnamespaces:\n- {pattern: greeting, signers: [{key: a}]}\n",
-            "a is no",
+            "the public key a",
         ),
         ("{", "policy.yaml"),
         ("a: &a [*a, *a]\n", "policy.yaml"),

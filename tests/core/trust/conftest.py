@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ def world(tmp_path: Path) -> Iterator[World]:
         world = World(tmp_path, repository, server)
         world.publish("1.0.0")
         yield world
+
+
+def outlive(world: World) -> None:
+    """Wait until the timestamp of the repository has expired."""
+    expires = next(role.expires for role in world.repository.report().roles if role.role == "timestamp")
+    time.sleep(max(0.0, (expires - datetime.now(UTC)).total_seconds()) + 0.05)
 
 
 def brief(seconds: float) -> Lifetimes:

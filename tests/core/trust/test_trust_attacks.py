@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from tuf.api.metadata import Metadata, MetaFile, TargetFile
 
 from flowctl_core.errors import TrustError
 from flowctl_core.trust import pinning, publishing
+from flowctl_core.trust.fetcher import HttpFetcher, InsecureError
 from flowctl_core.trust.repository import Repository
 from flowctl_core.trust.role_keys import KeyFolders
 
-from .conftest import ONE, QUICK, TWO, World, brief, public_key
+from .conftest import ONE, QUICK, TWO, World, brief, outlive, public_key
 
 
 def forge(world: World, role: str, change: Callable[[Any], None], *, by: str | None = None) -> None:
@@ -51,12 +53,11 @@ def newest(world: World, role: str) -> Path:
 
 
 def test_frozen_registry(world: World) -> None:
-    publishing.refresh(Repository(world.repository.folder, world.repository.keys, brief(2)))
+    publishing.refresh(Repository(world.repository.folder, world.repository.keys, brief(6)))
     assert world.versions() == ["1.0.0"]
-    frozen = world.copy("frozen")
+    world.server.folder = world.copy("frozen").folder
+    outlive(world)
     world.publish("1.1.0")
-    world.server.folder = frozen.folder
-    time.sleep(2.1)
     with world.client() as store, pytest.raises(TrustError, match=r"has expired .*timestamp") as caught:
         store.material()
     assert "frozen" in (caught.value.hint or "")
@@ -151,6 +152,19 @@ def test_slow_server(world: World) -> None:
         with pytest.raises(TrustError, match=r"cannot be reached .*took longer than 4 s"):
             store.material()
         assert time.monotonic() - began < QUICK.total_s + 2
+
+
+def test_time_between_two_questions_is_the_callers(world: World) -> None:
+    with world.client() as store:
+        store.material()
+        time.sleep(QUICK.total_s + 0.5)
+        assert store.index("acme", "greeting") is not None
+
+
+def test_server_leads_out_of_tls() -> None:
+    fetcher = HttpFetcher("https://registry.example/trust", QUICK)
+    with closing(fetcher), pytest.raises(InsecureError, match=r"leads to registry\.example without TLS"):
+        fetcher.read("http://registry.example/trust/metadata/timestamp.json", 100)
 
 
 def test_fast_forward_is_recovered_from(world: World) -> None:

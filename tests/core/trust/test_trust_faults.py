@@ -19,7 +19,7 @@ from flowctl_core.errors import LockedError, StoreError, TrustError
 from flowctl_core.trust import publishing
 from flowctl_core.trust.repository import Repository
 
-from .conftest import ONE, World, brief, public_key
+from .conftest import ONE, World, brief, outlive, public_key
 
 FLOWCTL = Path(sys.prefix) / "bin" / "flowctl"
 
@@ -78,11 +78,11 @@ def test_no_network_and_nothing_known(world: World) -> None:
 
 
 def test_offline_only_until_it_expires(world: World) -> None:
-    publishing.refresh(Repository(world.repository.folder, world.repository.keys, brief(2)))
+    publishing.refresh(Repository(world.repository.folder, world.repository.keys, brief(8)))
     assert world.versions() == ["1.0.0"]
     go_offline(world)
     assert world.versions() == ["1.0.0"]
-    time.sleep(2.1)
+    outlive(world)
     with world.client() as store, pytest.raises(TrustError, match=r"last verified \d+ seconds ago.*has expired"):
         store.index("acme", "greeting")
 

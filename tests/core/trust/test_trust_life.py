@@ -100,6 +100,7 @@ def test_client_that_missed_rotations_follows(world: World) -> None:
     assert world.versions() == ["1.0.0"]
     for step, role in enumerate(("root", "timestamp", "root", "snapshot", "targets", "namespace-acme", "root"), 1):
         publishing.rotate(world.repository, role)
+        assert len(world.versions("each")) == len(world.versions(f"just-{step}")) == step
         world.publish(f"1.{step}.0")
         # Those who look after each step, and those who come new, follow too.
         assert len(world.versions("each")) == len(world.versions(f"new-{step}")) == step + 1

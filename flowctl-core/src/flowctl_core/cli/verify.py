@@ -30,9 +30,13 @@ def verify(
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Component that it must be.")] = None,
     version: Annotated[str | None, typer.Option("--version-of", help="Version that it must be.")] = None,
+    registry: Annotated[
+        str | None, typer.Option("--registry", help="Pinned registry whose signed index must list the version.")
+    ] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="It must be the newest version in that index.")] = False,
     output: Output = None,
 ) -> None:
     """Check signatures, provenance and SBOM against your policy, without network for files and folders."""
     from flowctl_core.cli.verifying import Asked, verify_target
 
-    verify_target(Asked(target, policy, key, identity, issuer, trusted_root, bundle, name, version))
+    verify_target(Asked(target, policy, key, identity, issuer, trusted_root, bundle, name, version, registry, newest))

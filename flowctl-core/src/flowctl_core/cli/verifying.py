@@ -37,6 +37,8 @@ class Asked:
     bundle: Path | None
     name: str | None
     version: str | None
+    registry: str | None = None
+    newest: bool = False
 
 
 def verify_target(asked: Asked) -> None:
@@ -64,8 +66,20 @@ def look(asked: Asked) -> tuple[VerificationReport, Outcome]:
         seen.append(gather())
         return seen[0]
 
-    outcome = run_checks(remember, policy, trust)
+    outcome = _run(asked, remember, policy, trust)
     return _report(asked, kind, origin, outcome, seen[0] if seen else None, time.monotonic() - began), outcome
+
+
+def _run(asked: Asked, gather: Callable[[], Evidence], policy: Policy, trust: TrustMaterial) -> Outcome:
+    if asked.registry is None:
+        if asked.newest:
+            raise UsageError("--newest needs --registry")
+        return run_checks(gather, policy, trust)
+    from flowctl_core.trust.client import TrustStore
+    from flowctl_core.verify.published import check_published
+
+    with TrustStore(asked.registry) as store:
+        return run_checks(gather, policy, trust, lambda found: check_published(store, found, newest=asked.newest))
 
 
 def _policy(asked: Asked) -> tuple[Policy, TrustMaterial, str]:

@@ -20,14 +20,18 @@ class PolicyKey(_Strict):
 
     public_key: str | None = Field(None, description="PEM.")
     file: str | None = Field(None, description="PEM file, relative to the policy.")
+    registry: str | None = Field(
+        None,
+        description="Pinned trust repository that keeps a key of this name.",
+    )
     valid_from: datetime | None = Field(None, description="Not believed for what was signed before.")
     valid_until: datetime | None = Field(None, description="Not believed for what was signed after.")
     revoked: bool = Field(False, description="Never believed.")
 
     @model_validator(mode="after")
     def _one_source(self) -> PolicyKey:
-        if (self.public_key is None) == (self.file is None):
-            raise ValueError("give either public_key or file")
+        if sum(each is not None for each in (self.public_key, self.file, self.registry)) != 1:
+            raise ValueError("give exactly one of public_key, file and registry")
         for moment in (self.valid_from, self.valid_until):
             if moment is not None and moment.tzinfo is None:
                 raise ValueError("say the time zone of valid_from and valid_until, such as 2026-01-31T00:00:00Z")

@@ -277,6 +277,8 @@ class TrustStore:
         updater = self._open()
         if self._offline is not None:
             return self._kept(updater, path)
+        if self._fetcher is not None:
+            self._fetcher.begin()
         with self._locked(), refusals(self.registry):
             return self._download(updater, path)
 

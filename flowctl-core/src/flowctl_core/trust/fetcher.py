@@ -37,7 +37,7 @@ class Patience:
     read_s: float = 15.0
     """For the next bytes of an answer."""
     total_s: float = 60.0
-    """For everything that one command asks."""
+    """For a refresh, and for each target that is asked for after it."""
     attempts: int = 3
     """For each file; a refused connection, a stalled one, 429 and 5xx are asked again."""
 
@@ -79,7 +79,7 @@ class HttpFetcher(_Bounded):
 
     def __init__(self, url: str, patience: Patience | None = None) -> None:
         self._patience = patience or Patience()
-        self._deadline = time.monotonic() + self._patience.total_s
+        self.begin()
         self._plain = url.startswith("http://")
         self._client = httpx.Client(
             timeout=httpx.Timeout(self._patience.read_s, connect=self._patience.connect_s),
@@ -89,6 +89,10 @@ class HttpFetcher(_Bounded):
             headers={"User-Agent": f"flowctl/{__version__}", "Accept-Encoding": "identity"},
             event_hooks={"request": [self._check_scheme]},
         )
+
+    def begin(self) -> None:
+        """Begin to count the time anew: the patience is for what follows, not for the caller's own work in between."""
+        self._deadline = time.monotonic() + self._patience.total_s
 
     def close(self) -> None:
         """Close the connections."""
@@ -139,6 +143,9 @@ class HttpFetcher(_Bounded):
 
 class FolderFetcher(_Bounded):
     """Reads a repository in a folder; the URLs are paths."""
+
+    def begin(self) -> None:
+        """Folders are not waited for."""
 
     def close(self) -> None:
         """Nothing is open between two files."""

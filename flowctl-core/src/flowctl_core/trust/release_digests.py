@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from flowctl_core.errors import StoreError, TrustError
-from flowctl_core.package.foreign_documents import read_index
+from flowctl_core.errors import ImageError, StoreError, TrustError
+from flowctl_core.package.foreign_documents import only_image, read_index
 
 INDEX = "index"
 """Name of the image index among the subjects of a release."""
@@ -30,11 +30,12 @@ def release_digests(release: Path) -> dict[str, str]:
                     found[path.name] = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
         layout = release / "containers" / "oci" / "index.json"
         if layout.exists():
-            entries = read_index(layout.read_bytes(), str(layout)) or ()
-            if len(entries) != 1:
-                raise TrustError(f"{layout} does not name one image index", hint="Build the release again.")
-            found[INDEX] = entries[0].digest
-            blob = layout.parent / "blobs" / "sha256" / entries[0].digest.removeprefix("sha256:")
+            try:
+                image = only_image(read_index(layout.read_bytes(), str(layout)), str(layout.parent))
+            except ImageError as error:
+                raise TrustError(error.message, hint="Build the release again.") from None
+            found[INDEX] = image.digest
+            blob = layout.parent / "blobs" / "sha256" / image.digest.removeprefix("sha256:")
             for entry in read_index(blob.read_bytes(), str(blob)) or ():
                 if entry.platform is not None:
                     found[entry.platform.shown] = entry.digest

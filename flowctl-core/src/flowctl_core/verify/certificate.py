@@ -26,7 +26,7 @@ _LOG_WORDS = ("log entry", "inclusion", "checkpoint", "timestamp", "verified tim
 def verify_with_certificate(bundle: Bundle, raw: bytes, sha256: bytes, trust: TrustMaterial) -> BundleVerdict:
     """The verdict on a bundle with a certificate, by the first trusted root that accepts it.
 
-    VerificationError as `verify_bundle` says; where no root accepts it, the last one's reason.
+    VerificationError as `verify_bundle` says; where no root accepts it, with the reason of the one that issued it.
     """
     if not trust.trusted_roots:
         raise VerificationError(
@@ -34,15 +34,30 @@ def verify_with_certificate(bundle: Bundle, raw: bytes, sha256: bytes, trust: Tr
         )
     _check_chain(bundle)
     verifiable = _verifiable(raw)
-    refused: VerificationError | None = None
-    for text in trust.trusted_roots:
+    roots = [parse_trusted_root(text) for text in trust.trusted_roots]
+    # The root whose authority issued the certificate has the telling reason; others only say "not mine".
+    roots.sort(key=lambda root: not _issued(root, verifiable.signing_certificate))
+    reasons: list[VerificationError] = []
+    for root in roots:
         try:
-            return _verify_against(verifiable, bundle, sha256, parse_trusted_root(text))
+            return _verify_against(verifiable, bundle, sha256, root)
         except VerificationError as error:
-            # A later root's "not mine" says less than a root whose certificates did sign it.
-            refused = error if refused is None or refused.check == "signature" else refused
-    assert refused is not None  # noqa: S101 - there was at least one root
-    raise refused
+            reasons.append(error)
+    raise reasons[0]
+
+
+def _issued(root: TrustedRoot, certificate: Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.x509 import load_der_x509_certificate
+
+    for authority in root.certificate_authorities:
+        for each in authority.cert_chain.certificates:
+            try:
+                certificate.verify_directly_issued_by(load_der_x509_certificate(each.raw_bytes))
+            except (ValueError, TypeError, InvalidSignature):
+                continue
+            return True
+    return False
 
 
 def _verify_against(verifiable: VerifiableBundle, bundle: Bundle, sha256: bytes, root: TrustedRoot) -> BundleVerdict:

@@ -63,10 +63,10 @@ def run_checks(
     gather: Callable[[], Evidence],
     policy: Policy,
     trust: TrustMaterial,
-    *,
-    required: tuple[Requirement, ...] | None = None,
+    published: Callable[[Evidence], str] | None = None,
 ) -> Outcome:
-    """Run all seven. `gather` measures the digests (and raises where they are wrong): it is the first check."""
+    """Run all seven. `gather` measures the digests (and raises where they are wrong): it is the first check.
+    `published` asks the signed index, as a part of the identity check."""
     outcome = Outcome()
     try:
         evidence = gather()
@@ -74,7 +74,7 @@ def run_checks(
         outcome.checks.append(CheckVerdict(check="digest", verdict="passed", detail=detail))
         rule = rule_for(policy, evidence.component)
         _signatures(outcome, evidence, rule, trust)
-        _pass(outcome, "identity", lambda: _identity(outcome, rule))
+        _pass(outcome, "identity", lambda: _identity(outcome, rule, evidence, published))
         _pass(outcome, "statement", lambda: _statements(outcome, evidence, rule.require))
         _pass(outcome, "builder", lambda: _builder(outcome, rule))
         _pass(outcome, "sbom", lambda: _sbom(outcome, evidence))
@@ -131,10 +131,13 @@ def coverage(outcome: Outcome, field_name: str) -> Literal["none", "some", "veri
     return "verified" if has and all(has) else "some" if any(has) else "none"
 
 
-def _identity(outcome: Outcome, rule: NamespaceRule) -> str:
+def _identity(
+    outcome: Outcome, rule: NamespaceRule, evidence: Evidence, published: Callable[[Evidence], str] | None
+) -> str:
     for name, verdict in outcome.verdicts.items():
         check_identity(rule, verdict.signer, name)
-    return f"{_signers(outcome)} may sign for {rule.pattern}"
+    listed = f"; {published(evidence)}" if published is not None else ""
+    return f"{_signers(outcome)} may sign for {rule.pattern}{listed}"
 
 
 def _statements(outcome: Outcome, evidence: Evidence, needed: tuple[Requirement, ...]) -> str | None:
@@ -155,7 +158,7 @@ def _statements(outcome: Outcome, evidence: Evidence, needed: tuple[Requirement,
         return None
     outcome.provenance = _predicate(_read(outcome, "provenance"), "provenance")
     said = _mapping(_mapping(outcome.provenance.get("buildDefinition")).get("externalParameters"))
-    for field_name, expected in (("component", evidence.component), ("version", evidence.version)):
+    for field_name, expected in (("component", evidence.component.rpartition("/")[2]), ("version", evidence.version)):
         if expected is not None and said.get(field_name) != expected:
             raise rejected("statement", f"the provenance is of {field_name} {said.get(field_name)}, not {expected}")
     byproducts = _mapping(outcome.provenance.get("runDetails")).get("byproducts")

@@ -58,8 +58,27 @@ def _material(policy: Policy, file: Path) -> TrustMaterial:
             revoked=key.revoked,
         )
         for name, key in policy.keys.items()
+        if key.registry is None
     )
+    keys += registry_keys(policy)
     return TrustMaterial(keys=keys, trusted_roots=tuple(read_text(file.parent / each) for each in policy.trusted_roots))
+
+
+def registry_keys(policy: Policy) -> tuple[TrustedKey, ...]:
+    """Keys that the policy names and a pinned trust repository keeps: they are replaced and revoked there."""
+    from flowctl_core.trust.client import TrustStore
+
+    found: list[TrustedKey] = []
+    for registry in sorted({key.registry for key in policy.keys.values() if key.registry is not None}):
+        names = {name for name, key in policy.keys.items() if key.registry == registry}
+        with TrustStore(registry) as store:
+            kept = tuple(key for key in store.material().keys if key.name in names)
+        if missing := names - {key.name for key in kept}:
+            raise TrustError(
+                f"{registry} has no key {min(missing)}", hint=f"`flowctl trust show {registry}` lists its keys."
+            )
+        found += kept
+    return tuple(found)
 
 
 def read_text(path: Path) -> str:
