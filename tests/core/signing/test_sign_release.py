@@ -113,16 +113,41 @@ def test_every_image_is_referred_to(signed) -> None:
     assert len(about) == 8
 
 
-def test_a_file_that_was_changed_is_never_signed(unsigned: Path, signed, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "binaries/greeting-linux-amd64",
+        "metadata/sbom.cdx.json",
+        "metadata/security-scan.json",
+        "metadata/build-info.json",
+        "metadata/checksums",
+        "containers/manifest.json",
+        "a layer",
+    ],
+)
+@pytest.mark.parametrize("again", [False, True])
+def test_a_file_that_was_changed_is_never_signed(
+    unsigned: Path, signed, tmp_path: Path, changed: str, again: bool
+) -> None:
     release = tmp_path / "release"
-    shutil.copytree(unsigned / "dist", release)
-    with (release / "binaries/greeting-linux-amd64").open("ab") as file:
-        file.write(b"x")
+    shutil.copytree(signed.root if again else unsigned / "dist", release)
+    blobs = (release / "containers/oci/blobs/sha256").iterdir()
+    path = max(blobs, key=lambda blob: blob.stat().st_size) if changed == "a layer" else release / changed
+    text = path.read_bytes()
+    path.write_bytes(b"0" * 64 + text[64:] if changed == "metadata/checksums" else text + b" ")
     before = contents(release)
     request = SigningRequest(key=str(signed.keys / "default.key"))
-    with pytest.raises(VerificationError, match="is not what the build recorded"):
+    with pytest.raises(VerificationError, match="is not what the build recorded") as failure:
         sign_release(release, InProcessCaller(load_plugins()), request)
+    assert failure.value.check == "digest"
     assert contents(release) == before
+
+
+def test_a_list_that_leads_out_of_the_release(signed) -> None:
+    with (signed.root / "metadata/checksums").open("a") as file:
+        file.write(f"{'0' * 64}  ../component.yaml\n")
+    with pytest.raises(VerificationError, match="outside the release"):
+        sign_release(signed.root, InProcessCaller(load_plugins()), SigningRequest())
 
 
 def test_what_is_no_release(tmp_path: Path) -> None:

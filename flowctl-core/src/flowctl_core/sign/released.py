@@ -7,6 +7,7 @@ are still those.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
@@ -66,9 +67,11 @@ def read_released(root: Path) -> Released:
             f"{root} is no release: {told}", hint="`flowctl component build --release` makes one in dist/."
         ) from None
     released = Released(root, info, digest_of(info_bytes), sbom, scan)
-    for path, digest in (released.files | {"metadata/sbom.cdx.json": info.sbom}).items():
+    recorded = released.files | {"metadata/sbom.cdx.json": info.sbom}
+    for path, digest in recorded.items():
         check_file(root / path, digest)
     _check_index(root, released)
+    _check_listed(root, recorded)
     return released
 
 
@@ -93,6 +96,21 @@ def digest_of(data: bytes) -> str:
 def _check_index(root: Path, released: Released) -> None:
     for digest in released.images.values():
         check_file(root / "containers" / "oci" / "blobs" / digest.replace(":", "/"), digest)
+
+
+def _check_listed(root: Path, checked: Mapping[str, str]) -> None:
+    """What build-info.json does not name, such as the scan and the images' layers, is in the list of checksums."""
+    listing = root / "metadata" / "checksums"
+    try:
+        lines = listing.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        raise _changed(f"{listing} cannot be read") from None
+    for line in lines:
+        digest, _, path = line.partition("  ")
+        if ".." in Path(path).parts or Path(path).is_absolute():
+            raise _changed(f"{listing} names {path}, which is outside the release")
+        if checked.get(path) != f"sha256:{digest}":
+            check_file(root / path, f"sha256:{digest}")
 
 
 def _changed(why: str) -> VerificationError:
