@@ -114,7 +114,7 @@ class RealSigstore:
             ],
             "rekor": [
                 *(str(programs["rekor"]), "serve", f"--http-port={ports['rekor']}", f"--grpc-port={free_port()}"),
-                *(f"--http-metrics-port={free_port()}", f"--hostname=127.0.0.1:{ports['rekor']}"),
+                *(f"--http-metrics-port={free_port()}", "--hostname=127.0.0.1"),
                 *(f"--storage-dir={folder / 'log'}", f"--signer-filepath={folder / 'log.pem'}"),
                 "--checkpoint-interval=1s",
             ],

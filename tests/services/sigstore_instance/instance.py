@@ -43,8 +43,8 @@ class SigstoreInstance:
 
     @property
     def name(self) -> str:
-        """Host and port: the origin in checkpoints."""
-        return self.url.removeprefix("http://")
+        """The origin in checkpoints: the host without the port, as sigstore-go expects it."""
+        return urlsplit(self.url).hostname or ""
 
     def trusted_root(self, **ends: str) -> dict[str, Any]:
         """The TrustedRoot; `ends` gives `validFor.end` of `ca`, `ct`, `log` or `tsa`."""
