@@ -15,7 +15,8 @@ from flowctl_core.errors import VerificationError
 from flowctl_core.models.policy import Policy
 from flowctl_core.models.signing import TrustMaterial
 from flowctl_core.sign.statements import statement
-from flowctl_core.sign.unsigned import renew_checksums
+
+from .resigned import resign, resign_checksums, strip_referrers
 
 BINARY = "binaries/greeting-linux-amd64"
 SIGNATURE = f"{BINARY}.sigstore.json"
@@ -159,20 +160,6 @@ def test_a_payload_with_another_word(signed) -> None:
     strip_referrers(signed.root)
     resign_checksums(signed)
     rejected(signed, "signature", "provenance")
-
-
-def strip_referrers(root: Path) -> None:
-    """Take out of the image layout what would not agree with a changed attestation."""
-    layout = root / "containers" / "oci"
-    index = json.loads((layout / "index.json").read_bytes())
-    kept = {"https://sigstore.dev/cosign/sign/v1"}
-    index["manifests"] = [
-        each
-        for each in index["manifests"]
-        if "artifactType" not in each or each["annotations"]["dev.sigstore.bundle.predicateType"] in kept
-    ]
-    (layout / "index.json").write_text(json.dumps(index))
-    renew_checksums(root)
 
 
 # Files
@@ -374,34 +361,6 @@ def test_another_name_or_version(signed, named: dict[str, str], says: str) -> No
 def test_another_builder(signed) -> None:
     builders = ("https://flowctl.dev/builder/registry",)
     rejected(signed, "builder", "builder/local", policy=with_rule(signed.policy, builders=builders))
-
-
-def resign(signed: Any, path: str, change: Callable[[dict[str, Any]], None]) -> None:
-    """Sign a changed statement with the right key, as a publisher would who makes a mistake (or worse)."""
-    from flowctl_core.models import SigningRequest, Subject
-    from flowctl_core.sign.embedded import plugin
-
-    bundle = json.loads((signed.root / path).read_bytes())
-    document = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
-    change(document)
-    text = json.dumps(document)
-    subject = Subject(name=path, digest="sha256:" + "0" * 64, statement=text)
-    (made,) = plugin.flowctl_sign((subject,), SigningRequest(key=str(signed.keys / "default.key"))) or ()
-    (signed.root / path).write_text(made.bundle)
-    strip_referrers(signed.root)
-    resign_checksums(signed)
-
-
-def resign_checksums(signed: Any) -> None:
-    from hashlib import sha256
-
-    from flowctl_core.models import SigningRequest, Subject
-    from flowctl_core.sign.embedded import plugin
-
-    path = signed.root / "metadata/checksums"
-    subject = Subject(name="checksums", digest=f"sha256:{sha256(path.read_bytes()).hexdigest()}")
-    (made,) = plugin.flowctl_sign((subject,), SigningRequest(key=str(signed.keys / "default.key"))) or ()
-    (signed.root / "metadata/checksums.sigstore.json").write_text(made.bundle)
 
 
 def test_an_attestation_about_another_file(signed) -> None:

@@ -20,7 +20,9 @@ from flowctl_core.models.signing import TrustedKey, TrustMaterial
 from flowctl_core.models.verification import VerificationReport, VerifiedSubject
 from flowctl_core.verify.checks import Evidence, Outcome, coverage, run_checks
 from flowctl_core.verify.file import gather_file
+from flowctl_core.verify.layout import gather_layout, is_layout
 from flowctl_core.verify.policy_file import load_policy, policy_path, read_text
+from flowctl_core.verify.provenance_reading import builder_id, parameters
 from flowctl_core.verify.release import gather_release
 
 
@@ -117,6 +119,11 @@ def _anything_by(signer: SignerRule, keys: dict[str, PolicyKey]) -> Policy:
 
 def _gatherer(asked: Asked) -> tuple[Literal["file", "release", "image"], Callable[[], Evidence]]:
     path = absolute(Path(asked.target))
+    if is_layout(path):
+        if asked.name is None:
+            raise UsageError("say which component the image must be", hint="--name NAME")
+        component = asked.name
+        return "image", lambda: gather_layout(path, component, asked.version)
     if path.is_dir():
         root = find_release(path)
         return "release", lambda: gather_release(root, asked.name, asked.version)
@@ -153,8 +160,7 @@ def _report(
 ) -> VerificationReport:
     verdicts = list(outcome.verdicts.values())
     good = outcome.failure is None
-    run = (outcome.provenance or {}).get("runDetails", {})
-    external = (outcome.provenance or {}).get("buildDefinition", {}).get("externalParameters", {})
+    external = {name: value for name, value in parameters(outcome.provenance or {}).items() if isinstance(value, str)}
     return VerificationReport(
         target=asked.target,
         kind=kind,
@@ -171,7 +177,7 @@ def _report(
         tlog=coverage(outcome, "tlog"),
         timestamp=coverage(outcome, "timestamp"),
         signed_at=max((each.signed_at for each in verdicts if each.signed_at), default=None) if good else None,
-        builder=run.get("builder", {}).get("id") if good else None,
+        builder=builder_id(outcome.provenance or {}) if good else None,
         repository=external.get("repository") if good else None,
         commit=external.get("commit") if good else None,
         duration_s=round(took, 3),

@@ -46,6 +46,8 @@ class Evidence:
     """Subjects that a statement signs (images), not a signature over their bytes."""
     unattested: frozenset[str] = frozenset()
     """Subjects that attestations say nothing of (the list of checksums)."""
+    recorded: tuple[str, str] | None = None
+    """Name and version in a record that the signatures cover, which count where there is no provenance."""
 
 
 @dataclass
@@ -75,7 +77,7 @@ def run_checks(
         rule = rule_for(policy, evidence.component)
         _signatures(outcome, evidence, rule, trust)
         _pass(outcome, "identity", lambda: _identity(outcome, rule, evidence, published))
-        _pass(outcome, "statement", lambda: _statements(outcome, evidence, rule.require))
+        _pass(outcome, "statement", lambda: _statements(outcome, evidence, rule.require, published is not None))
         _pass(outcome, "builder", lambda: _builder(outcome, rule))
         _pass(outcome, "sbom", lambda: _sbom(outcome, evidence))
     except VerificationError as failure:
@@ -140,8 +142,9 @@ def _identity(
     return f"{_signers(outcome)} may sign for {rule.pattern}{listed}"
 
 
-def _statements(outcome: Outcome, evidence: Evidence, needed: tuple[Requirement, ...]) -> str | None:
-    """Type, subjects, name and version of each attestation; an image's signature is one, too."""
+def _statements(outcome: Outcome, evidence: Evidence, needed: tuple[Requirement, ...], listed: bool) -> str | None:
+    """Type, subjects, name and version of each attestation; an image's signature is one, too. `listed`: the signed
+    index has this name and version with these digests."""
     for requirement in needed:
         if requirement not in evidence.attestations:
             raise rejected("statement", f"there is no {requirement}, and the policy requires one")
@@ -155,7 +158,8 @@ def _statements(outcome: Outcome, evidence: Evidence, needed: tuple[Requirement,
         if (kind := _read(outcome, name).get("predicateType")) != IMAGE_SIGNATURE:
             raise rejected("statement", f"the signature of {name} is of type {kind}, not {IMAGE_SIGNATURE}")
     if "provenance" not in evidence.attestations:
-        return None
+        _require_recorded(evidence, listed)
+        return ", ".join(outcome.attestations) or None
     outcome.provenance = _predicate(_read(outcome, "provenance"), "provenance")
     said = _mapping(_mapping(outcome.provenance.get("buildDefinition")).get("externalParameters"))
     for field_name, expected in (("component", evidence.component.rpartition("/")[2]), ("version", evidence.version)):
@@ -171,6 +175,21 @@ def _statements(outcome: Outcome, evidence: Evidence, needed: tuple[Requirement,
         if recorded.get(path) != digest:
             raise rejected("statement", f"{path} is not the one that the provenance names")
     return ", ".join(outcome.attestations)
+
+
+def _require_recorded(evidence: Evidence, listed: bool) -> None:
+    """Without provenance, a version that was asked for has to be proved by something else, or it is a mere claim."""
+    if evidence.recorded is not None:
+        for word, is_, expected in zip(
+            ("component", "version"),
+            evidence.recorded,
+            (evidence.component.rpartition("/")[2], evidence.version),
+            strict=True,
+        ):
+            if expected is not None and is_ != expected:
+                raise rejected("statement", f"the release is of {word} {is_}, not {expected}")
+    elif evidence.version is not None and not listed:
+        raise rejected("statement", f"there is no provenance, so nothing proves that it is version {evidence.version}")
 
 
 def _builder(outcome: Outcome, rule: NamespaceRule) -> str | None:
@@ -202,7 +221,11 @@ def _sbom(outcome: Outcome, evidence: Evidence) -> str | None:
 
 def _require_subjects(name: str, statement: Mapping[str, Any], evidence: Evidence) -> None:
     known = _subjects(statement)
+    names = _digests_by_name(statement)
     for subject, digest in evidence.digests.items():
+        named = names.get(subject.removeprefix("binaries/"))
+        if named and digest not in named:
+            raise rejected("statement", f"{name} names another {subject} than this one ({digest})")
         if digest not in known and subject not in evidence.unattested:
             raise rejected("statement", f"{name} says nothing of {subject} ({digest})")
 
@@ -213,6 +236,15 @@ def _subjects(statement: Mapping[str, Any]) -> set[str]:
         for each in statement.get("subject") or ()
         if isinstance(each, dict)
     }
+
+
+def _digests_by_name(statement: Mapping[str, Any]) -> dict[str, set[str]]:
+    """What a statement calls by a name: one file of a release in the place of another is signed as well."""
+    found: dict[str, set[str]] = {}
+    for each in statement.get("subject") or ():
+        if isinstance(each, dict) and isinstance(each.get("name"), str):
+            found.setdefault(each["name"], set()).add(f"sha256:{_mapping(each.get('digest')).get('sha256')}")
+    return found
 
 
 def _read(outcome: Outcome, name: str) -> dict[str, Any]:

@@ -26,24 +26,26 @@ def gather_image(reference: str, name: str, version: str | None) -> Evidence:
         for entry in entries or ():
             registry.manifest(entry.digest)  # is there, and is that
             platform = entry.platform
-            digests["/".join(platform.key[:2]) if platform else entry.digest] = entry.digest
+            called = "/".join(part for part in platform.key if part) if platform else entry.digest
+            digests[entry.digest if called in digests else called] = entry.digest
         referrers = {each: fetch_referrers(registry, digest) for each, digest in digests.items()}
     return Evidence(
         component=name,
         version=version,
         digests=digests,
-        signatures={each: found for each in digests if (found := _signature(referrers[each])) is not None},
-        attestations=_attestations(referrers),
+        signatures={each: found for each in digests if (found := image_signature(referrers[each])) is not None},
+        attestations=image_attestations(referrers),
         images=frozenset(digests),
     )
 
 
-def _signature(referrers: tuple[Referrer, ...]) -> bytes | None:
+def image_signature(referrers: tuple[Referrer, ...]) -> bytes | None:
+    """The bundle that signs an image: the newest of those that refer to it."""
     signed = [each.bundle.encode() for each in referrers if each.predicate_type == IMAGE_SIGNATURE]
     return signed[-1] if signed else None
 
 
-def _attestations(referrers: dict[str, tuple[Referrer, ...]]) -> dict[str, bytes]:
+def image_attestations(referrers: dict[str, tuple[Referrer, ...]]) -> dict[str, bytes]:
     """The newest of each type that the first image has; all images have the same, or the statements tell them apart."""
     first = next(iter(referrers.values()), ())
     types = {predicate_type: name for name, predicate_type in ATTESTATIONS.items()}

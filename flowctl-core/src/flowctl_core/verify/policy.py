@@ -11,11 +11,23 @@ from flowctl_core.verify.rejection import rejected
 
 
 def rule_for(policy: Policy, component: str) -> NamespaceRule:
-    """The rule with the longest pattern that matches. Raises VerificationError (`identity`) when none does."""
+    """The rule with the longest pattern that matches, an exact name before all. Raises VerificationError (`identity`)
+    when none does, or two with equal right: which one counts must not hang on their order."""
     matching = [rule for rule in policy.namespaces if _matches(rule.pattern, component)]
     if not matching:
         raise rejected("identity", f"the policy says nothing about {component}, so nobody may sign it")
-    return max(matching, key=lambda rule: (len(rule.pattern.replace("*", "")), rule.pattern.count("*") == 0))
+    best = max(_weight(rule.pattern) for rule in matching)
+    first, *others = (rule for rule in matching if _weight(rule.pattern) == best)
+    if others:
+        raise rejected(
+            "identity", f"{first.pattern} and {others[0].pattern} of the policy match {component} with equal right"
+        )
+    return first
+
+
+def _weight(pattern: str) -> tuple[bool, int, bool]:
+    """Exact before patterns, then the longer text beside the stars, then `*` before `**`."""
+    return "*" not in pattern, len(pattern.replace("*", "")), "**" not in pattern
 
 
 def check_identity(rule: NamespaceRule, signer: SignerIdentity, what: str) -> None:

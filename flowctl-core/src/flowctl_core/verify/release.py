@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from hashlib import file_digest
+from io import BufferedReader
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -34,14 +38,13 @@ def gather_release(root: Path, name: str | None, version: str | None) -> Evidenc
     for path in sorted({each for each in digests if each.startswith("binaries/")} | set(recorded)):
         if digests.get(path) != recorded.get(path):
             raise rejected("digest", f"{path} is not what {INFO} records")
-    if (root / UNSIGNED).is_file():
-        why = read(root / UNSIGNED).decode("utf-8", "replace").strip()
-        raise rejected("signature", f"the release was left unsigned ({why})")
+    refuse_unsigned(root / UNSIGNED)
     files = {path: digests[path] for path in (*recorded, CHECKSUMS)}
     images = _images(root, info, digests)
     return Evidence(
         component=name or info.component,
         version=version or info.version,
+        recorded=(info.component, info.version),
         digests=files | images,
         signatures=_bundles(root, {path: path + SUFFIX for path in files}) | _image_signatures(root, images),
         attestations=_bundles(root, {each: f"{ATTESTATION_FOLDER}/{each}{SUFFIX}" for each in ATTESTATIONS}),
@@ -52,10 +55,17 @@ def gather_release(root: Path, name: str | None, version: str | None) -> Evidenc
     )
 
 
+def refuse_unsigned(mark: Path) -> None:
+    """Raises VerificationError (`signature`) where a release says that it was left unsigned."""
+    if mark.is_file():
+        why = read(mark).decode("utf-8", "replace").strip()
+        raise rejected("signature", f"the release was left unsigned ({why})")
+
+
 def measure(path: Path) -> str:
     """`sha256:<hex>` of a file. Raises VerificationError (`digest`) when it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             return f"sha256:{file_digest(file, 'sha256').hexdigest()}"
     except OSError as error:
         raise rejected("digest", f"{path} cannot be read: {error.strerror}") from None
@@ -64,13 +74,22 @@ def measure(path: Path) -> str:
 def read(path: Path) -> bytes:
     """A document's bytes. Raises VerificationError (`digest`)."""
     try:
-        with path.open("rb") as file:
+        with _open(path) as file:
             data = file.read(LARGEST_METADATA + 1)
     except OSError as error:
         raise rejected("digest", f"{path} cannot be read: {error.strerror}") from None
     if len(data) > LARGEST_METADATA:
         raise rejected("digest", f"{path} is larger than {LARGEST_METADATA // 2**20} MiB")
     return data
+
+
+def _open(path: Path) -> BufferedReader:
+    """A file, and nothing else: a pipe in a release would be waited for, a device read for ever. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file")
+    return os.fdopen(descriptor, "rb")
 
 
 def _checked_sums(root: Path) -> dict[str, str]:
