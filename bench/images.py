@@ -93,6 +93,12 @@ def bytes_below(path: Path) -> int:
     return sum(p.stat().st_size for p in ([path] if path.is_file() else path.rglob("*")) if p.is_file())
 
 
+def engine_answers() -> bool:
+    """True when there is a Docker engine to compare with."""
+    docker = shutil.which("docker")
+    return docker is not None and subprocess.run([docker, "version"], capture_output=True, check=False).returncode == 0
+
+
 def bench_layout(scratch: Path, title: str, make: object) -> bool:
     """Two images and their index, from programs that are there."""
     folder = scratch / title.replace(" ", "-")
@@ -112,9 +118,23 @@ def bench_layout(scratch: Path, title: str, make: object) -> bool:
         at_once += "".join(f"wait $p{arch} || exit 1\n" for arch in ARCHES)
         cases["crane append"] = Case(["/bin/sh", "-c", " && ".join(append)], folder)
         cases["crane append, both at once"] = Case(["/bin/sh", "-c", at_once], folder)
+    if engine_answers():
+        for arch in ARCHES:
+            (folder / f"{arch}.Dockerfile").write_text(f'FROM scratch\nCOPY {arch}/ /\nENTRYPOINT ["/app/component"]\n')
+            with tarfile.open(folder / f"{arch}.tar") as archive:
+                archive.extractall(folder / arch, filter="data")
+        build = [
+            f"docker build --no-cache -q --platform linux/{arch} -f {arch}.Dockerfile -t bench:{arch} ."
+            for arch in ARCHES
+        ]
+        cases["docker build"] = Case(["/bin/sh", "-c", " && ".join(build)], folder)
     cases["import of flowctl"] = Case([sys.executable, "-c", OURS.partition("started")[0]], scratch)
     run(cases, rounds=ROUNDS, warmups=1)
-    met = show(f"Image layout for two platforms, {title}", cases, [("flowctl", "crane append", 1.0)])
+    met = show(
+        f"Image layout for two platforms, {title}",
+        cases,
+        [("flowctl", "crane append", 1.0), ("flowctl", "docker build", 1.0)],
+    )
     if crane is not None:
         theirs = sum(bytes_below(folder / f"{arch}.image") for arch in ARCHES)
         print(f"- bytes: flowctl {bytes_below(layout)}, crane {theirs}")

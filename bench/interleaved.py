@@ -63,7 +63,8 @@ def show(title: str, cases: Mapping[str, Case], budgets: Sequence[tuple[str, str
     print("| Case | Median ms | Min | Max | CPU ms |\n|---|---|---|---|---|")
     for name, case in cases.items():
         low, high = min(case.seconds) * 1000, max(case.seconds) * 1000
-        print(f"| {name} | {case.median_ms:.1f} | {low:.1f} | {high:.1f} | {case.median_cpu_ms:.1f} |")
+        cpu = f"{case.median_cpu_ms:.1f}" if case.cpu_seconds else "–"  # what runs in this process counts none
+        print(f"| {name} | {case.median_ms:.1f} | {low:.1f} | {high:.1f} | {cpu} |")
     print()
     met = True
     for name, reference, factor in budgets:

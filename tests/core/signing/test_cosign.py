@@ -72,7 +72,7 @@ def digest_of(path: Path) -> str:
     return f"sha256:{sha256(path.read_bytes()).hexdigest()}"
 
 
-@pytest.mark.parametrize("path", [FILE, "metadata/checksums"])
+@pytest.mark.parametrize("path", [FILE, "metadata/checksums"], ids=["artifact", "checksums"])
 def test_cosign_accepts_our_files(signed, cosign, ours: Path, path: str) -> None:
     bundle = signed.root / f"{path}.sigstore.json"
     words = ("verify-blob", "--key", ours, "--bundle", bundle, "--insecure-ignore-tlog")

@@ -46,6 +46,14 @@ def test_a_key_signs_and_its_public_half_verifies(keys: KeyFolder) -> None:
     assert (verdict.signer.key_hint, verdict.tlog, verdict.timestamp) == (made.hint, "none", "none")
 
 
+def test_empty_lists_may_be_left_out(keys: KeyFolder) -> None:
+    """As proto3's JSON does, and cosign with it."""
+    made = keys.generate("default", None)
+    bundle = json.loads(sign())
+    del bundle["verificationMaterial"]["tlogEntries"]
+    assert verify_bundle(json.dumps(bundle).encode(), DIGEST, trust(made.public_key)).tlog == "none"
+
+
 def test_only_the_owner_can_read_it(keys: KeyFolder) -> None:
     old = os.umask(0)
     try:

@@ -162,6 +162,16 @@ def test_sweep_leaves_the_young_and_the_named(tmp_path: Path) -> None:
     assert young.exists() and named.exists()
 
 
+def test_what_a_killed_writer_left_is_abandoned_however_young(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    names = (f".f.{gone.pid}-a.tmp", f".f.{os.getpid()}-b.tmp", f".g.{gone.pid}-c.tmp", ".f.x-d.tmp")
+    for name in names:
+        (tmp_path / name).write_text("")
+    files.sweep_abandoned(tmp_path / "f")
+    assert {path.name for path in tmp_path.iterdir()} == set(names[1:])
+
+
 @pytest.mark.parametrize("old", ["nothing", "file", "link", "empty", "full"])
 @pytest.mark.parametrize("new", ["file", "folder"])
 def test_replace(tmp_path: Path, old: str, new: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def _show(report: SigningReport) -> None:
         say(f"  {_line(each)}")
     if report.pushed:
         say(f"  pushed the images' attestations to {report.pushed}")
-    say(f"  check it:  flowctl verify {report.directory}")
+    say(f"  check it:  flowctl verify {os.path.relpath(report.directory)}")
 
 
 def _line(file: SignedFile) -> str:

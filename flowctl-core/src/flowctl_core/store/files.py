@@ -131,6 +131,29 @@ def sweep_temporaries(folder: Path, *, older_than_s: float = 3600.0) -> None:
                     remove_any(path)
 
 
+def sweep_abandoned(path: Path) -> None:
+    """Remove temporary files of `path` whose writer is gone from this machine, however young. Never raises.
+
+    Only for files that may be lost: a writer in another process namespace (a container on the same tree) looks gone.
+    """
+    with suppress(OSError):
+        for left in path.parent.glob(f".{path.name[:100]}.*-*.tmp"):
+            writer = left.name[len(path.name[:100]) + 2 :].partition("-")[0]
+            if writer.isascii() and writer.isdigit() and not _is_alive(int(writer)):
+                with suppress(OSError):
+                    remove_any(left)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
 def make_own_folder(state: Path, *names: str) -> Path:
     """Make `<state>/<name>/…` and return it; a link or file that stands in its place is removed, never followed.
 

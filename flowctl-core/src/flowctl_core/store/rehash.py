@@ -199,6 +199,7 @@ def _open_temporary(target: Path, source_root: Path | None) -> Path | None:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
         files.sweep_temporaries(target.parent)
+        files.sweep_abandoned(target)  # a kill -9 in the middle of a digest; the index itself may be lost at any time
         temporary = files.temporary_name(target)
         temporary.touch(exist_ok=False)
     except (OSError, StoreError):

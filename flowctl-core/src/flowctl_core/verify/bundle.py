@@ -7,6 +7,7 @@ stranger's: whatever is wrong with it is a VerificationError, and nothing that i
 from __future__ import annotations
 
 import binascii
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,7 @@ def verify_bundle(
         raise VerificationError(
             f"{digest!r} is no SHA-256 digest", check="digest", hint="Write it as sha256:<64 hex digits>."
         )
+    bundle = _with_empty_lists(bundle)
     parsed = parse_bundle(bundle)
     sha256 = bytes.fromhex(found[1])
     _compare_digest(parsed, sha256)
@@ -85,6 +87,22 @@ def parse_bundle(bundle: bytes) -> Bundle:
     if max(len(material.tlog_entries), len(stamps.rfc3161_timestamps) if stamps else 0) > _MAX_ENTRIES:
         raise _malformed(f"it has more than {_MAX_ENTRIES} log entries or time stamps")
     return parsed
+
+
+def _with_empty_lists(bundle: bytes) -> bytes:
+    """Proto3's JSON leaves empty lists out, as cosign does; sigstore's models want them written."""
+    if len(bundle) > MAX_BUNDLE:
+        return bundle  # parse_bundle tells
+    try:
+        document = json.loads(bundle)
+        material = document["verificationMaterial"]
+        entries = material.setdefault("tlogEntries", [])
+        proofs = [entry["inclusionProof"] for entry in entries if "inclusionProof" in entry]
+        for proof in proofs:
+            proof.setdefault("hashes", [])  # of a log with one entry
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return bundle  # what is wrong with it, the models tell
+    return json.dumps(document).encode()
 
 
 def _verify(parsed: Bundle, raw: bytes, sha256: bytes, trust: TrustMaterial) -> BundleVerdict:
