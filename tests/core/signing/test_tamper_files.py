@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +116,53 @@ def test_each_blob_of_a_layout_by_itself(signed) -> None:
         file.write_bytes(whole)
         tried += 1
     assert tried >= 8
+
+
+def hostile_referrer(root: Path, change: dict[str, Any]) -> None:
+    """One referrer more, well named, that leads somewhere else."""
+    layout = root / "containers/oci"
+    index = json.loads((layout / "index.json").read_bytes())
+    entry = next(each for each in index["manifests"] if "artifactType" in each)
+    manifest = json.loads((layout / "blobs" / entry["digest"].replace(":", "/")).read_bytes())
+    for part, digest in change.items():
+        (manifest["config"] if part == "config" else manifest["layers"][0])["digest"] = digest
+    data = json.dumps(manifest).encode()
+    name = sha256(data).hexdigest()
+    (layout / "blobs/sha256" / name).write_bytes(data)
+    index["manifests"].append({**entry, "digest": f"sha256:{name}", "size": len(data)})
+    (layout / "index.json").write_text(json.dumps(index))
+
+
+@pytest.mark.parametrize("digest", ["/dev/zero", "sha256:../../../../metadata/checksums", "", "sha256:" + "0" * 64, 7])
+def test_a_referrer_that_leads_elsewhere(signed, digest: Any) -> None:
+    from flowctl_core.verify.checks import run_checks
+    from flowctl_core.verify.layout import gather_layout
+
+    hostile_referrer(signed.root, {"layer": digest})
+    layout = signed.root / "containers/oci"
+    failure = run_checks(lambda: gather_layout(layout, "greeting", None), signed.policy, signed.trust).failure
+    assert failure is not None and failure.check == "signature"
+
+
+def test_signing_again_removes_nothing_outside_the_layout(signed, tmp_path: Path) -> None:
+    from flowctl_core.errors import ImageError
+    from flowctl_core.package.referrers import write_referrers
+
+    mine = tmp_path / "mine"
+    mine.write_text("keep")
+    hostile_referrer(signed.root, {"config": str(mine)})
+    with pytest.raises(ImageError, match="no digest"):
+        write_referrers(signed.root / "containers/oci", ())
+    assert mine.read_text() == "keep"
+
+
+def test_a_layout_on_the_command_line(signed, tmp_path: Path) -> None:
+    command = [Path(sys.prefix) / "bin" / "flowctl", "verify", signed.root / "containers/oci"]
+    key = ["--key", signed.keys / "default.pub", "-o", "json"]
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    unnamed = subprocess.run([*command, *key], env=environment, capture_output=True, text=True)
+    assert unnamed.returncode == 2 and "--name" in unnamed.stdout + unnamed.stderr
+    done = subprocess.run([*command, *key, "--name", "greeting"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["kind"] == "image" and found["verified"] and found["version"] == "1.2.0"

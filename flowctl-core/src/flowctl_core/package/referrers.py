@@ -7,6 +7,7 @@ the empty one, and annotations say what the bundle holds. They stand in index.js
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flowctl_core.errors import ImageError
+from flowctl_core.models.image import DIGEST_PATTERN
 from flowctl_core.package import documents
 from flowctl_core.package.blobs import refusals
 from flowctl_core.package.foreign_documents import IndexEntry, only_image, read_index
@@ -24,6 +26,8 @@ _CONTENT = "dev.sigstore.bundle.content"
 _PREDICATE = "dev.sigstore.bundle.predicateType"
 LARGEST_NUMBER = 256
 """Of referrers of one image that are read."""
+LARGEST_BUNDLE = 16 * 2**20
+"""Bytes: a statement may carry a whole bill of materials."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def _remove(layout: Path) -> None:
     for entry in referrer_entries(layout):
         manifest = json.loads(_blob(layout, entry.digest))
         for digest in (manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"]), entry.digest):
-            (layout / "blobs" / digest.replace(":", "/")).unlink(missing_ok=True)
+            _place(layout, digest).unlink(missing_ok=True)
 
 
 def _write(layout: Path, referrer: Referrer) -> dict[str, Any]:
@@ -138,8 +142,21 @@ def _replace(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
+def _place(layout: Path, digest: str) -> Path:
+    """Of a blob. Raises ImageError for what is no digest, which could be a path that leads out of the layout."""
+    if re.fullmatch(DIGEST_PATTERN, str(digest)) is None:
+        raise ImageError(f"a referrer in {layout} names {digest!r}, which is no digest")
+    return layout / "blobs" / digest.replace(":", "/")
+
+
 def _blob(layout: Path, digest: str) -> bytes:
-    data = (layout / "blobs" / digest.replace(":", "/")).read_bytes()
+    place = _place(layout, digest)
+    if not place.is_file():  # a pipe would be waited for
+        raise ImageError(f"{layout} is damaged: {digest} is missing")
+    with place.open("rb") as file:
+        data = file.read(LARGEST_BUNDLE + 1)
+    if len(data) > LARGEST_BUNDLE:
+        raise ImageError(f"{digest} in {layout} is larger than {LARGEST_BUNDLE // 2**20} MiB")
     if _digest(data) != digest:
         raise ImageError(f"{layout} is damaged: {digest} is something else")
     return data

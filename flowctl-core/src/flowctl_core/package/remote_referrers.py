@@ -17,14 +17,20 @@ from flowctl_core.models.image import DIGEST_PATTERN
 from flowctl_core.package import documents
 from flowctl_core.package.foreign_documents import IndexEntry, read_index
 from flowctl_core.package.reference import parse_reference
-from flowctl_core.package.referrers import BUNDLE, EMPTY, LARGEST_NUMBER, Referrer, parse_referrer, referrer_entries
+from flowctl_core.package.referrers import (
+    BUNDLE,
+    EMPTY,
+    LARGEST_BUNDLE,
+    LARGEST_NUMBER,
+    Referrer,
+    parse_referrer,
+    referrer_entries,
+)
 from flowctl_core.package.refusal import refusal
 from flowctl_core.package.registry import Registry
 from flowctl_core.package.upload import upload_blob
 
 _NO_SUCH = 404
-LARGEST_BUNDLE = 16 * 2**20
-"""Bytes: a statement may carry a whole bill of materials."""
 
 
 def push_referrers(layout: Path, reference: str, *, plain_http: bool = False) -> int:
