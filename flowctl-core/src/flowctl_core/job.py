@@ -160,6 +160,8 @@ class Job:
     cache: CacheOutcome = "miss"
     artifacts: tuple[Artifact, ...] = ()
     explanation: tuple[str, ...] = ()
+    fetch_ran_code: tuple[str, ...] = ()
+    """Packages whose own code ran in the last complete fetch."""
     warnings: list[str] = field(default_factory=list)
     waited: bool = False
     """Another process held the component's lock."""

@@ -63,6 +63,7 @@ def make_build_info(job: Job) -> BuildInfo:
         asked_language=job.options.language,
         asked_main=job.options.entry_point,
         source=release.source,
+        fetch_ran_code=tuple(sorted(job.fetch_ran_code)),
         flowctl=__version__,
         plugins=plugins,
         plan=job.plan.model_copy(update={"warnings": (), "limitations": ()}),

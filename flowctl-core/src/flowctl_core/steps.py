@@ -222,6 +222,7 @@ def fetch(job: Job) -> None:
         if job.inputs.digest != before:
             _plan_again(job)
             _restore_from_cache(job)  # clean may have removed the lockfile of a build that is known
+    job.fetch_ran_code = record.read_ran_code(job.state)
 
 
 def _plan_again(job: Job) -> None:
@@ -247,7 +248,8 @@ def _fetch_now(job: Job) -> None:
     report = job.engine.plugins.fetch(job.builder, job.plan, make_context(job, job.state))
     if report is not None and report.ran_code:
         job.progress.note(f"fetching ran code of {', '.join(report.ran_code)}")
-    record.write_fetched(job.state, fetch_digest(job.root, job.plan, job.builder, job.key.tools))
+    ran = report.ran_code if report is not None else ()
+    record.write_fetched(job.state, fetch_digest(job.root, job.plan, job.builder, job.key.tools), ran)
 
 
 def build(job: Job) -> None:

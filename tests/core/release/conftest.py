@@ -91,7 +91,7 @@ class WordBuilder:
     def flowctl_fetch(self, plan: Plan, context: BuildContext) -> FetchReport:
         self.fetches += 1
         (context.source_root / "fetched").mkdir(exist_ok=True)
-        return FetchReport()
+        return FetchReport(ran_code=("words==2", "verbs==1"))
 
     @hookimpl
     def flowctl_build(self, plan: Plan, context: BuildContext) -> BuildResult:

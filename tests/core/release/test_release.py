@@ -77,6 +77,14 @@ def test_the_record_says_what_made_it(bench) -> None:
     assert info["sbom"] == "sha256:" + hashlib.sha256(sbom).hexdigest()
 
 
+def test_whose_code_ran_in_fetch_is_recorded_whether_it_ran_now_or_before(bench) -> None:
+    for _ in range(2):
+        bench.release()
+        record = json.loads((bench.root / "dist/metadata/build-info.json").read_bytes())
+        assert record["fetch_ran_code"] == ["verbs==1", "words==2"]
+    assert bench.builder.fetches == 1
+
+
 def test_variables_that_are_passed_through_are_recorded_by_digest_only(make_bench) -> None:
     bench = make_bench(environ={"WORD_STYLE": "secret style"})
     bench.release()

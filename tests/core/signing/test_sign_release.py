@@ -85,6 +85,7 @@ def test_the_provenance(signed) -> None:
     ).stdout.strip()
     assert definition["externalParameters"]["commit"] == commit
     assert definition["externalParameters"]["component"] == "greeting"
+    assert definition["internalParameters"]["fetchRanCode"] == []
     source, *others = definition["resolvedDependencies"]
     assert source["digest"]["gitCommit"] == commit
     kinds = {each["annotations"]["kind"] for each in others if "annotations" in each}

@@ -48,7 +48,8 @@ class FetchReport(Frozen):
     fetched: int | None = None
     """Number of dependencies brought in, where the tool says so."""
     ran_code: tuple[str, ...] = ()
-    """Packages whose own code ran while fetching (build scripts, postinstall)."""
+    """Packages whose own code ran while fetching (build scripts, postinstall), now or in an earlier fetch whose
+    result was kept: a release records them, and has to be the same each time."""
 
 
 class BuildResult(Frozen):

@@ -119,5 +119,8 @@ class BuildInfo(Frozen):
     platforms: tuple[PlatformInfo, ...]
     artifacts: tuple[ReleaseArtifact, ...]
     images: ImagesInfo | None = None
+    fetch_ran_code: tuple[str, ...] = ()
+    """Packages whose own code ran on this machine while dependencies were fetched (a source distribution's build
+    backend, an install script that component.yaml allows), now or in an earlier fetch whose result was kept; sorted."""
     sbom: str
     """Digest of sbom.cdx.json."""

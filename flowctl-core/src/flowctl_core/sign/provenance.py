@@ -27,6 +27,7 @@ def provenance(released: Released, builder_id: str) -> dict[str, Any]:
                 "plan": info.plan.model_dump(mode="json", exclude_none=True),
                 "environment": info.environment,
                 "flowctl": info.flowctl,
+                "fetchRanCode": list(info.fetch_ran_code),
             },
             "resolvedDependencies": _dependencies(info),
         },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from stat import S_ISDIR
@@ -93,14 +93,22 @@ def write_manifest(state: Path, manifest: Mapping[str, str]) -> None:
 def read_fetched(state: Path) -> str:
     """What the last complete fetch was for (see `build.fetch`); empty when it did not end or never ran."""
     try:
-        return (state / FETCHED).read_text(encoding="utf-8")
+        return (state / FETCHED).read_text(encoding="utf-8").partition("\n")[0]
     except (OSError, UnicodeDecodeError):
         return ""
 
 
-def write_fetched(state: Path, digest: str) -> None:
-    """Note that a fetch came to its end."""
-    atomic_write(state / FETCHED, digest.encode(), durable=False)
+def read_ran_code(state: Path) -> tuple[str, ...]:
+    """Packages whose own code ran in the last complete fetch."""
+    try:
+        return tuple((state / FETCHED).read_text(encoding="utf-8").splitlines()[1:])
+    except (OSError, UnicodeDecodeError):
+        return ()
+
+
+def write_fetched(state: Path, digest: str, ran_code: Iterable[str] = ()) -> None:
+    """Note that a fetch came to its end, and whose code ran in it."""
+    atomic_write(state / FETCHED, "\n".join((digest, *ran_code)).encode(), durable=False)
 
 
 def forget_fetched(state: Path) -> None:

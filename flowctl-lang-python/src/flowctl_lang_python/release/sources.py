@@ -57,15 +57,17 @@ def build(fetching: Fetching, package: Package, lock: Path) -> tuple[Path, str] 
     folder = state.folder(context) / FOLDER / key
     if package.directory is not None:
         shutil.rmtree(folder, ignore_errors=True)
+    named = f"{package.name}=={package.version}" if package.version else package.name
     ready = sorted(folder.glob("*.whl"))
+    if (ready or not context.offline) and named not in fetching.ran_code:
+        fetching.ran_code.append(named)  # also for what is kept: it is what its own code once made on this machine
     if ready:
         return ready[0], digest
     if context.offline and package.directory is None:
         raise NotBuiltError("its source is not on this machine, and there is no network")
-    named = f"{package.name}=={package.version}" if package.version else package.name
     context.progress.note(f"{named} has no wheel that fits: building it runs its own code")
     context.progress.step(f"pip wheel {named}")
-    if named not in fetching.ran_code:
+    if named not in fetching.ran_code:  # without network, of a folder
         fetching.ran_code.append(named)
     draft = folder.with_name(f".{key}.new")
     shutil.rmtree(draft, ignore_errors=True)
