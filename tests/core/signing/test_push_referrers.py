@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,8 @@ from flowctl_core.package.push import push_layout
 from flowctl_core.package.remote_referrers import push_referrers
 from flowctl_core.verify.checks import run_checks
 from flowctl_core.verify.image import gather_image
+
+from .conftest import policy_of
 
 pytestmark = pytest.mark.requires_tool("docker-registry", "busybox")
 
@@ -67,3 +71,25 @@ def test_what_others_attached_stays(signed, sign_with, registry: str) -> None:
 def test_a_registry_that_has_not_the_images(signed, tmp_path: Path) -> None:
     with pytest.raises(ImageError):
         push_referrers(signed.root / "containers/oci", "127.0.0.1:9/nobody:1")
+
+
+def test_what_others_sign_hides_nothing(signed, sign_with, registry: str) -> None:
+    """Whoever may push may attach a bundle: the one that the policy allows is found among them, before and after."""
+    reference = f"{registry}/acme/shared:1"
+    push_layout(signed.root / "containers/oci", reference)
+    push_referrers(signed.root / "containers/oci", reference)
+    other = replace(signed, root=signed.root.with_name("other"))
+    shutil.copytree(signed.root, other.root)
+    sign_with(other, "other")
+    push_referrers(other.root / "containers/oci", reference)
+    found = gather_image(reference, "greeting", None)
+    assert all(len(found.others[name]) == 1 for name in found.digests)
+    for allowed in ("default", "other"):
+        signers = ({"key": allowed},)
+        outcome = run_checks(
+            lambda: gather_image(reference, "greeting", None),
+            policy_of(signed.trust, {"pattern": "greeting", "signers": signers}),
+            signed.trust,
+        )
+        assert outcome.failure is None, outcome.failure
+        assert {verdict.signer.key_name for verdict in outcome.verdicts.values()} == {allowed}

@@ -38,6 +38,8 @@ class Evidence:
     """A signature's bundle for each subject."""
     attestations: dict[str, bytes]
     """Bundles of provenance, sbom and scan."""
+    others: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
+    """Further bundles for the same subject or attestation: whoever may push to a registry may attach one."""
     documents: dict[str, bytes] = field(default_factory=dict)
     """sbom and scan as they lie beside the release, to be those that were signed."""
     described: dict[str, str] = field(default_factory=dict)
@@ -102,22 +104,9 @@ def _signatures(outcome: Outcome, evidence: Evidence, rule: NamespaceRule, trust
     bundles = [(name, evidence.digests[name], bundle) for name, bundle in evidence.signatures.items()]
     bundles += [(name, first, bundle) for name, bundle in evidence.attestations.items()]
     for name, digest, bundle in bundles:
-        try:
-            verdict = verify_bundle(
-                bundle,
-                digest,
-                trust,
-                require_tlog=rule.transparency == "required",
-                require_timestamp=rule.timestamp == "required",
-            )
-        except VerificationError as failure:
-            # The bytes are those that were recorded (check 1); a bundle over others is one that does not sign these.
-            check = "signature" if failure.check == "digest" else failure.check
-            raise rejected(check, f"{name}: {failure.message}") from None
-        wants = "statement" if name in evidence.attestations or name in evidence.images else "signature"
-        if verdict.content != wants:
-            raise rejected("signature", f"{name}: the bundle holds a {verdict.content}, not a {wants}")
-        outcome.verdicts[name] = verdict
+        outcome.verdicts[name] = _first_allowed(
+            evidence, name, digest, (bundle, *evidence.others.get(name, ())), rule, trust
+        )
     outcome.checks.append(
         CheckVerdict(check="signature", verdict="passed", detail=f"{len(bundles)} bundles by {_signers(outcome)}")
     )
@@ -125,6 +114,55 @@ def _signatures(outcome: Outcome, evidence: Evidence, rule: NamespaceRule, trust
     needed = "required" in (rule.transparency, rule.timestamp)
     verdict_3: Verdict = "passed" if needed or coverage(outcome, "tlog") == "verified" else "not required"
     outcome.checks.append(CheckVerdict(check="tlog", verdict=verdict_3, detail=detail))
+
+
+def _first_allowed(
+    evidence: Evidence,
+    name: str,
+    digest: str,
+    candidates: tuple[bytes, ...],
+    rule: NamespaceRule,
+    trust: TrustMaterial,
+) -> BundleVerdict:
+    """The first bundle that holds and whose signer the policy names: what others attach to an image is no obstacle.
+
+    Where there is none, the first that holds (so that the identity check says whose it is), else the first failure.
+    """
+    verdicts: list[BundleVerdict] = []
+    failures: list[VerificationError] = []
+    for bundle in candidates:
+        try:
+            verdict = _verified(evidence, name, digest, bundle, rule, trust)
+            verdicts.append(verdict)
+            check_identity(rule, verdict.signer, name)
+        except VerificationError as failure:
+            failures.append(failure)
+        else:
+            return verdict
+    if verdicts:
+        return verdicts[0]
+    raise failures[0]
+
+
+def _verified(
+    evidence: Evidence, name: str, digest: str, bundle: bytes, rule: NamespaceRule, trust: TrustMaterial
+) -> BundleVerdict:
+    try:
+        verdict = verify_bundle(
+            bundle,
+            digest,
+            trust,
+            require_tlog=rule.transparency == "required",
+            require_timestamp=rule.timestamp == "required",
+        )
+    except VerificationError as failure:
+        # The bytes are those that were recorded (check 1); a bundle over others is one that does not sign these.
+        check = "signature" if failure.check == "digest" else failure.check
+        raise rejected(check, f"{name}: {failure.message}") from None
+    wants = "statement" if name in evidence.attestations or name in evidence.images else "signature"
+    if verdict.content != wants:
+        raise rejected("signature", f"{name}: the bundle holds a {verdict.content}, not a {wants}")
+    return verdict
 
 
 def coverage(outcome: Outcome, field_name: str) -> Literal["none", "some", "verified"]:

@@ -29,24 +29,30 @@ def gather_image(reference: str, name: str, version: str | None) -> Evidence:
             called = "/".join(part for part in platform.key if part) if platform else entry.digest
             digests[entry.digest if called in digests else called] = entry.digest
         referrers = {each: fetch_referrers(registry, digest) for each, digest in digests.items()}
+    found = image_bundles(referrers)
     return Evidence(
         component=name,
         version=version,
         digests=digests,
-        signatures={each: found for each in digests if (found := image_signature(referrers[each])) is not None},
-        attestations=image_attestations(referrers),
+        signatures={name: bundles[0] for name, bundles in found.items() if name in digests},
+        attestations={name: bundles[0] for name, bundles in found.items() if name not in digests},
+        others={name: bundles[1:] for name, bundles in found.items()},
         images=frozenset(digests),
     )
 
 
-def image_signature(referrers: tuple[Referrer, ...]) -> bytes | None:
-    """The bundle that signs an image: the newest of those that refer to it."""
-    signed = [each.bundle.encode() for each in referrers if each.predicate_type == IMAGE_SIGNATURE]
-    return signed[-1] if signed else None
+def image_bundles(referrers: dict[str, tuple[Referrer, ...]]) -> dict[str, tuple[bytes, ...]]:
+    """Signatures of each image (by its name), and attestations (by theirs) as the first image has them; newest first.
 
-
-def image_attestations(referrers: dict[str, tuple[Referrer, ...]]) -> dict[str, bytes]:
-    """The newest of each type that the first image has; all images have the same, or the statements tell them apart."""
-    first = next(iter(referrers.values()), ())
+    All images have the same attestations, or the statements tell them apart.
+    """
     types = {predicate_type: name for name, predicate_type in ATTESTATIONS.items()}
-    return {types[each.predicate_type]: each.bundle.encode() for each in first if each.predicate_type in types}
+    found: dict[str, list[bytes]] = {}
+    for name, signed in referrers.items():
+        for each in reversed(signed):
+            if each.predicate_type == IMAGE_SIGNATURE:
+                found.setdefault(name, []).append(each.bundle.encode())
+    for each in reversed(next(iter(referrers.values()), ())):
+        if each.predicate_type in types:
+            found.setdefault(types[each.predicate_type], []).append(each.bundle.encode())
+    return {name: tuple(bundles) for name, bundles in found.items()}

@@ -9,7 +9,7 @@ from flowctl_core.package.foreign_documents import only_image, read_index, read_
 from flowctl_core.package.referrers import Referrer, read_referrers
 from flowctl_core.sign.released import INDEX
 from flowctl_core.verify.checks import Evidence
-from flowctl_core.verify.image import image_attestations, image_signature
+from flowctl_core.verify.image import image_bundles
 from flowctl_core.verify.rejection import rejected
 from flowctl_core.verify.release import measure, read
 
@@ -40,12 +40,14 @@ def gather_layout(root: Path, name: str, version: str | None) -> Evidence:
         }
     except ImageError as error:
         raise rejected("signature", error.message) from None
+    found = image_bundles(referrers)
     return Evidence(
         component=name,
         version=version,
         digests=digests,
-        signatures={each: found for each in digests if (found := image_signature(referrers[each])) is not None},
-        attestations=image_attestations(referrers),
+        signatures={name: bundles[0] for name, bundles in found.items() if name in digests},
+        attestations={name: bundles[0] for name, bundles in found.items() if name not in digests},
+        others={name: bundles[1:] for name, bundles in found.items()},
         images=frozenset(digests),
     )
 
