@@ -134,9 +134,12 @@ def _referrers(released: Released, wanted: list[_Wanted], answer: tuple[Attestat
 
 
 def _ask(caller: HookCaller, request: SigningRequest, subjects: tuple[Subject, ...]) -> tuple[Attestation, ...]:
-    record = caller.manager.provider(request.signer)
-    if record.kind != "signer":
-        raise SigningError(f"{request.signer} is no signer", hint="`flowctl plugin list` shows which there are.")
+    signers = [each.name for each in caller.manager.records if each.state == "active" and each.kind == "signer"]
+    if request.signer not in signers:
+        raise SigningError(
+            f"there is no signer {request.signer}; installed signers: {', '.join(signers) or 'none'}",
+            hint="`flowctl plugin list` shows all plugins, and what is wrong with broken ones.",
+        )
     answer = caller.call(request.signer, "flowctl_sign", subjects=subjects, request=request)
     if answer is HOOK_MISSING or answer is None or [each.subject for each in answer] != list(subjects):
         raise PluginError(f"the signer {request.signer} does not answer with a bundle for each subject, in their order")

@@ -71,7 +71,8 @@ def _load(pem: str, name: str) -> _Loaded:
         key = serialization.load_pem_public_key(pem.encode())
     except (ValueError, UnsupportedAlgorithm) as error:
         raise TrustError(
-            f"the public key {name} cannot be read: {error}", hint="A public key is a PEM file (BEGIN PUBLIC KEY)."
+            f"the public key {name} cannot be read: {str(error).partition('. See ')[0]}",
+            hint="A public key is a PEM file (BEGIN PUBLIC KEY).",
         ) from error
     spki = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return _Loaded(key, spki, base64.b64encode(hashlib.sha256(spki).digest()).decode())
