@@ -7,10 +7,20 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+from flowctl_core.errors import VerificationError
+from flowctl_core.trust import pinning, publishing
+from flowctl_core.trust.client import TrustStore
+from flowctl_core.trust.repository import Lifetimes, Repository
+from flowctl_core.trust.role_keys import KeyFolders
+from flowctl_core.verify.published import check_published
+from flowctl_core.verify.release import gather_release
 
 FLOWCTL = Path(sys.prefix) / "bin" / "flowctl"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -112,8 +122,26 @@ def test_an_index_that_was_rolled_back(run: Run, registry: Path) -> None:
     run(*words(registry), code=60)
     shutil.rmtree(registry)
     shutil.copytree(before, registry)
-    done = run(*words(registry), code=62)
-    assert "Traceback" not in done.stderr
+    done = run(*words(registry), code=60)
+    assert "check identity failed" in done.stderr and "rollback" in done.stderr
+
+
+def test_a_frozen_index(signed, tmp_path: Path) -> None:
+    """The registry answers, but with what it said before its time stamp ran out."""
+    keys = KeyFolders(tmp_path / "offline", tmp_path / "online")
+    repository = Repository(tmp_path / "trust", keys, Lifetimes(timestamp=timedelta(seconds=4)))
+    publishing.init(repository, namespaces=["acme"])
+    evidence = gather_release(signed.root, "acme/greeting", "1.2.0")
+    publishing.publish(repository, "acme", "greeting", "1.2.0", evidence.digests)
+    name = pinning.normal(str(repository.folder))
+    pinning.pin(name, pinning.offered_root(name, None), home=tmp_path / "home")
+    with TrustStore(name, home=tmp_path / "home") as store:
+        assert "listed as" in check_published(store, evidence, newest=True)
+    time.sleep(4.1)
+    with TrustStore(name, home=tmp_path / "home") as store, pytest.raises(VerificationError) as caught:
+        check_published(store, evidence, newest=True)
+    assert "check identity failed" in caught.value.message and "expired" in caught.value.message
+    assert caught.value.exit_code == 60 and "frozen" in (caught.value.hint or "")
 
 
 def test_a_name_without_a_namespace(run: Run, registry: Path) -> None:
