@@ -115,13 +115,19 @@ def test_a_key_that_the_registry_revoked(run: Run, registry: Path) -> None:
     assert "check signature failed" in done.stderr and "revoked" in done.stderr
 
 
-def test_an_index_that_was_rolled_back(run: Run, registry: Path) -> None:
+def test_an_index_that_was_rolled_back(run: Run, registry: Path, signed) -> None:
     before = registry.parent / "before"
     shutil.copytree(registry, before)
     run("trust", "yank", str(registry), "acme/greeting", "1.2.0", "--reason", "leaks memory")
     run(*words(registry), code=60)
     shutil.rmtree(registry)
     shutil.copytree(before, registry)
+    done = run(*words(registry), code=62)
+    assert "check signature cannot be made" in done.stderr and "rollback" in done.stderr
+    key = registry.parent / "policy.yaml"
+    key.write_text(
+        key.read_text().replace("registry: ", "file: ").replace(str(registry), str(signed.keys / "default.pub"))
+    )
     done = run(*words(registry), code=60)
     assert "check identity failed" in done.stderr and "rollback" in done.stderr
 

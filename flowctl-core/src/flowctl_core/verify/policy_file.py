@@ -71,8 +71,11 @@ def registry_keys(policy: Policy) -> tuple[TrustedKey, ...]:
     found: list[TrustedKey] = []
     for registry in sorted({key.registry for key in policy.keys.values() if key.registry is not None}):
         names = {name for name, key in policy.keys.items() if key.registry == registry}
-        with TrustStore(registry) as store:
-            kept = tuple(key for key in store.material().keys if key.name in names)
+        try:
+            with TrustStore(registry) as store:
+                kept = tuple(key for key in store.material().keys if key.name in names)
+        except TrustError as failure:  # frozen, rolled back, out of reach: which keys are good is not known
+            raise TrustError(f"check signature cannot be made: {failure.message}", hint=failure.hint) from failure
         if missing := names - {key.name for key in kept}:
             raise TrustError(
                 f"{registry} has no key {min(missing)}", hint=f"`flowctl trust show {registry}` lists its keys."
