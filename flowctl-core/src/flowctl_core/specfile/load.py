@@ -185,6 +185,13 @@ def parse_component(content: bytes, name: str = "component.yaml") -> LoadedSpec[
     return _present(reading)
 
 
+def parse_bundle(content: bytes, name: str = "bundle.yaml") -> LoadedSpec[BundleSpec]:
+    """A bundle.yaml that is not a file here. Raises SpecError like load_bundle."""
+    reading = _parse(content, Path(name), name, _bundle_format())
+    raise_errors(reading.findings)
+    return _present(reading)
+
+
 def _load(path: Path, form: _Format[S], hint: str | None = None, copy_of: Path | None = None) -> LoadedSpec[S]:
     try:
         reading = _parse(read_bytes(path), path, display(copy_of or path), form)

@@ -1,0 +1,1 @@
+"""HTTP: one module a resource; `routing` says what an endpoint is."""

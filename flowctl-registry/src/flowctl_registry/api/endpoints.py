@@ -1,0 +1,8 @@
+"""All endpoints, in the order in which they are matched and documented."""
+
+from __future__ import annotations
+
+from flowctl_registry.api import health, uploads, versions
+from flowctl_registry.api.routing import Endpoint
+
+ENDPOINTS: tuple[Endpoint, ...] = (*health.ENDPOINTS, *uploads.ENDPOINTS, *versions.ENDPOINTS)

@@ -1,0 +1,33 @@
+"""The Starlette application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+
+from flowctl_core.errors import FlowctlError
+from flowctl_registry.api.endpoints import ENDPOINTS
+from flowctl_registry.problems import on_error
+from flowctl_registry.services import Services
+from flowctl_registry.settings import Settings
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The registry's application. Raises what Services.open raises."""
+    services = Services.open(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        services.close()
+
+    app = Starlette(
+        routes=[endpoint.route(services) for endpoint in ENDPOINTS],
+        exception_handlers={HTTPException: on_error, FlowctlError: on_error, Exception: on_error},
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    return app

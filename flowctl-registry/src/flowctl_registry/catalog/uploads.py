@@ -1,0 +1,165 @@
+"""Uploads that are not committed: what they need is claimed, so that gc leaves it alone."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from flowctl_registry.database.engine import now, reading, writing
+from flowctl_registry.database.tables import blobs, claims, uploads
+from flowctl_registry.errors import BadRequestError, NotFoundError, TooLargeError
+from flowctl_registry.models.names import Kind
+from flowctl_registry.models.upload import Upload, UploadedFile, UploadRequest
+from flowctl_registry.services import Services
+from flowctl_registry.settings import Limits
+
+
+@dataclass(frozen=True)
+class Key:
+    """Names an upload; the id alone must not open another component's."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    id: str
+
+
+def begin(services: Services, kind: Kind, namespace: str, name: str, asked: UploadRequest, publisher: str) -> Upload:
+    """Record an upload and claim all its blobs. Raises BadRequestError, TooLargeError."""
+    _check(asked, services.settings.limits)
+    key = Key(kind, namespace, name, secrets.token_urlsafe(24))
+
+    def change(connection: Connection) -> Upload:
+        moment = now(connection)
+        expires = moment + timedelta(seconds=services.settings.limits.upload_ttl_s)
+        connection.execute(
+            insert(uploads).values(
+                id=key.id,
+                kind=kind,
+                namespace=namespace,
+                name=name,
+                version=asked.version,
+                files=[file.model_dump() for file in asked.files],
+                publisher=publisher,
+                created_at=moment,
+                expires_at=expires,
+            )
+        )
+        digests = sorted({file.digest for file in asked.files})
+        connection.execute(
+            insert(claims), [{"holder": key.id, "digest": digest, "expires_at": expires} for digest in digests]
+        )
+        return _shown(connection, key)
+
+    return writing(services.engine, change)
+
+
+def _check(asked: UploadRequest, limits: Limits) -> None:
+    if len(asked.files) > limits.release_files:
+        raise TooLargeError(f"the release has {len(asked.files)} files, {limits.release_files} are taken")
+    if len({file.path for file in asked.files}) != len(asked.files):
+        raise BadRequestError("two files have the same path")
+    sizes: dict[str, int] = {}
+    for file in asked.files:
+        if sizes.setdefault(file.digest, file.size) != file.size:
+            raise BadRequestError(f"{file.digest} is said to have two sizes")
+        if file.size > limits.blob_bytes:
+            raise TooLargeError(f"{file.path} has {file.size} bytes, {limits.blob_bytes} are taken")
+    if sum(sizes.values()) > limits.release_bytes:
+        raise TooLargeError(f"the release has {sum(sizes.values())} bytes, {limits.release_bytes} are taken")
+
+
+def show(services: Services, key: Key) -> Upload:
+    """What an upload still misses. Raises NotFoundError."""
+    with reading(services.engine) as connection:
+        return _shown(connection, key)
+
+
+def files_of(connection: Connection, key: Key) -> tuple[str, str, tuple[UploadedFile, ...]]:
+    """Version, publisher and files of an upload that has not expired. Raises NotFoundError."""
+    row = connection.execute(
+        select(uploads.c.version, uploads.c.publisher, uploads.c.files).where(
+            uploads.c.id == key.id,
+            uploads.c.kind == key.kind,
+            uploads.c.namespace == key.namespace,
+            uploads.c.name == key.name,
+            uploads.c.expires_at > now(connection),
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError("there is no such upload", hint="It may have expired; begin again.")
+    return row.version, row.publisher, tuple(UploadedFile.model_validate(each) for each in row.files)
+
+
+def _shown(connection: Connection, key: Key) -> Upload:
+    version, _, files = files_of(connection, key)
+    present = present_blobs(connection, {file.digest for file in files})
+    expires = connection.execute(select(uploads.c.expires_at).where(uploads.c.id == key.id)).scalar_one()
+    missing = tuple(dict.fromkeys(file.digest for file in files if file.digest not in present))
+    return Upload(
+        id=key.id,
+        kind=key.kind,
+        namespace=key.namespace,
+        name=key.name,
+        version=version,
+        missing=missing,
+        expires_at=expires,
+    )
+
+
+def present_blobs(connection: Connection, digests: set[str]) -> set[str]:
+    """Those that are stored and not doomed."""
+    found: set[str] = set()
+    wanted = sorted(digests)
+    for start in range(0, len(wanted), 500):
+        part = wanted[start : start + 500]
+        found |= set(
+            connection.execute(
+                select(blobs.c.digest).where(blobs.c.digest.in_(part), blobs.c.doomed_at.is_(None))
+            ).scalars()
+        )
+    return found
+
+
+def wanted(services: Services, key: Key, digest: str) -> int:
+    """The size of a blob that an upload announced. Raises NotFoundError."""
+    with reading(services.engine) as connection:
+        _, _, files = files_of(connection, key)
+    for file in files:
+        if file.digest == digest:
+            return file.size
+    raise NotFoundError(f"the upload has not announced {digest}")
+
+
+def stored(services: Services, key: Key, digest: str, size: int) -> None:
+    """Record that a blob is in the store; its claim is renewed. Raises NotFoundError when the upload is gone."""
+
+    def change(connection: Connection) -> None:
+        files_of(connection, key)
+        moment = now(connection)
+        expires = moment + timedelta(seconds=services.settings.limits.upload_ttl_s)
+        insertion = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(blobs)
+        connection.execute(
+            insertion.values(digest=digest, size=size, stored_at=moment, doomed_at=None).on_conflict_do_update(
+                index_elements=["digest"], set_={"doomed_at": None, "stored_at": moment}
+            )
+        )
+        connection.execute(update(uploads).where(uploads.c.id == key.id).values(expires_at=expires))
+        connection.execute(update(claims).where(claims.c.holder == key.id).values(expires_at=expires))
+
+    writing(services.engine, change)
+
+
+def abandon(services: Services, key: Key) -> None:
+    """Forget an upload. Raises NotFoundError."""
+
+    def change(connection: Connection) -> None:
+        files_of(connection, key)
+        connection.execute(delete(claims).where(claims.c.holder == key.id))
+        connection.execute(delete(uploads).where(uploads.c.id == key.id))
+
+    writing(services.engine, change)

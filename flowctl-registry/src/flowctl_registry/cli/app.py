@@ -1,0 +1,72 @@
+"""The `flowctl-registry` command and its subcommands."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", envvar="FLOWCTL_REGISTRY_CONFIG", help="A registry.yaml.", metavar="FILE")
+]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of an embedded registry.", metavar="FOLDER")]
+
+
+def run() -> int:
+    """Do what the command line asks for."""
+    app(standalone_mode=False)
+    return 0
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"flowctl-registry {version('flowctl-registry')}")
+        raise typer.Exit()
+
+
+@app.callback(invoke_without_command=True)
+def registry(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Run a flowctl registry."""
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    data: Data = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen at.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen at.")] = None,
+) -> None:
+    """Serve the registry; with nothing configured, an embedded one in ./registry-data."""
+    from flowctl_registry.server import serve as run_server
+    from flowctl_registry.settings import load_settings
+
+    run_server(load_settings(config, data=data, server__host=host, server__port=port))
+
+
+@app.command()
+def signer(config: Config = None, data: Data = None) -> None:
+    """Run the signer as a process of its own."""
+    from flowctl_registry.settings import load_settings
+    from flowctl_registry.signer.process import run as run_signer
+
+    run_signer(load_settings(config, data=data))
+
+
+@app.command()
+def migrate(config: Config = None, data: Data = None) -> None:
+    """Bring the database to the schema of this release."""
+    from flowctl_registry.database import migrate as migrations
+    from flowctl_registry.database.engine import open_engine
+    from flowctl_registry.settings import load_settings
+
+    engine = open_engine(load_settings(config, data=data).database)
+    before = migrations.upgrade(engine)
+    typer.echo(f"the database has schema {migrations.current(engine)} (before: {before or 'none'})")

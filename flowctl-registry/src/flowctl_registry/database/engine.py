@@ -1,0 +1,110 @@
+"""Opening the database, and transactions that behave alike on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from flowctl_core.errors import ConfigError
+from flowctl_registry.errors import UnavailableError
+
+_Result = TypeVar("_Result")
+_BUSY_MS = 10_000
+_ATTEMPTS = 5
+_AGAIN = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
+
+
+def open_engine(url: str) -> Engine:
+    """Connect lazily. Raises ConfigError for an URL that is none, or whose driver is missing."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite(url)
+        if parsed.drivername == "postgresql":
+            url = parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        return create_engine(
+            url, pool_pre_ping=True, pool_size=10, max_overflow=10, pool_timeout=10, connect_args={"connect_timeout": 5}
+        )
+    except Exception as error:
+        raise ConfigError(
+            f"the database URL cannot be used: {type(error).__name__}",
+            hint="Write sqlite:///PATH or postgresql://USER@HOST/NAME; PostgreSQL needs flowctl-registry[postgres].",
+        ) from error
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=10,
+        max_overflow=10,
+        connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # BEGIN is ours: sqlite3 would start it late, and never IMMEDIATE
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads. Raises UnavailableError when the database does not answer."""
+    with _told(), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def writing(engine: Engine, change: Callable[[Connection], _Result]) -> _Result:
+    """Run a change as one transaction, again when another one was in its way: `change` must have no other effect.
+
+    Raises UnavailableError when the database does not answer; whether the change was made is then unknown only if the
+    connection broke during COMMIT, so changes must find their own work done.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            with _told(), engine.connect().execution_options(write=True) as connection, connection.begin():
+                return change(connection)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in _AGAIN or attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        if getattr(error.orig, "sqlstate", None) in _AGAIN:
+            raise
+        raise UnavailableError(
+            "the database does not answer", hint="Try again; the registry's operator looks at its logs."
+        ) from error
+
+
+def now(connection: Connection) -> datetime:
+    """The database's clock: the same for all processes."""
+    if connection.dialect.name == "sqlite":
+        seconds = connection.execute(text("SELECT (julianday('now') - 2440587.5) * 86400.0")).scalar_one()
+    else:
+        seconds = connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+    return datetime.fromtimestamp(round(float(seconds), 3), UTC)

@@ -1,0 +1,91 @@
+"""What a registry refuses. Each is a FlowctlError, so that commands and HTTP answers tell it alike."""
+
+from __future__ import annotations
+
+from flowctl_core.errors import FlowctlError
+
+
+class RegistryError(FlowctlError):
+    """The registry refuses a request, or cannot answer it."""
+
+    code = "registry"
+    exit_code = 80
+    retry_after_s: float | None = None
+    """Sent as `Retry-After` where a later try may succeed."""
+
+
+class BadRequestError(RegistryError):
+    """The request is malformed."""
+
+    code = "bad-request"
+    http_status = 400
+
+
+class UnauthorizedError(RegistryError):
+    """There is no token, or one that is unknown, expired or revoked."""
+
+    code = "unauthorized"
+    http_status = 401
+    challenge = 'Bearer realm="flowctl-registry"'
+    """Sent as `WWW-Authenticate` (RFC 9110 section 11.6.1)."""
+
+
+class ForbiddenError(RegistryError):
+    """The token does not allow it."""
+
+    code = "forbidden"
+    http_status = 403
+
+
+class NotFoundError(RegistryError):
+    """There is nothing of that name, or the caller must not know that there is."""
+
+    code = "not-found"
+    http_status = 404
+
+
+class ConflictError(RegistryError):
+    """Something else has that name already."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class TooLargeError(RegistryError):
+    """The body or the release is larger than this registry takes."""
+
+    code = "too-large"
+    http_status = 413
+
+
+class InvalidReleaseError(RegistryError):
+    """What was uploaded is no release: a file is missing, differs from its digest, or contradicts another."""
+
+    code = "invalid-release"
+    http_status = 422
+
+
+class TooManyRequestsError(RegistryError):
+    """A rate limit is used up."""
+
+    code = "too-many-requests"
+    http_status = 429
+
+    def __init__(self, message: str, *, retry_after_s: float, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class QuotaError(RegistryError):
+    """The namespace has used up what it may store."""
+
+    code = "quota"
+    http_status = 403
+
+
+class UnavailableError(RegistryError):
+    """The database, the blob store or the signer does not answer; nothing was changed."""
+
+    code = "unavailable"
+    http_status = 503
+    retry_after_s = 5.0

@@ -1,0 +1,181 @@
+"""Settings of a registry: defaults, then `registry.yaml`, then `FLOWCTL_REGISTRY_*` variables, then flags."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from flowctl_core.errors import ConfigError
+
+PREFIX = "FLOWCTL_REGISTRY_"
+
+
+class Section(BaseModel):
+    """A part of the settings; unknown names are errors, since a typing error must not switch protection off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(Section):
+    """What one request, release or client may take."""
+
+    blob_bytes: int = 4_000_000_000
+    """A file of a release at most."""
+    release_bytes: int = 20_000_000_000
+    """All files of a release at most."""
+    release_files: int = 2_000
+    """Files of a release at most."""
+    json_bytes: int = 2_000_000
+    """A JSON body at most."""
+    document_bytes: int = 4_000_000
+    """A metadata document or image manifest of a release at most."""
+    upload_ttl_s: float = 3_600
+    """How long an upload that is not committed keeps its blobs."""
+    receive_timeout_s: float = 30
+    """How long a client may send nothing in the middle of a body."""
+    requests_per_minute: int = 1_200
+    """Of one address without a token; 0 is no limit."""
+    token_requests_per_minute: int = 6_000
+    """Of one token; 0 is no limit."""
+    failed_logins_per_minute: int = 30
+    """Wrong tokens of one address; 0 is no limit."""
+    namespace_bytes: int = 0
+    """What a namespace may store where it has no quota of its own; 0 is no limit."""
+    search_candidates: int = 1_000
+    """Matches that are ranked at most."""
+
+
+class Server(Section):
+    """Where the service listens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    workers: int = Field(1, ge=1)
+    """API processes."""
+    public_url: str | None = None
+    """As clients see it, for links and audiences; default: what the request says."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks (CIDR) whose `Forwarded`/`X-Forwarded-*` headers are believed."""
+    accel_prefix: str | None = None
+    """Internal location of a proxy that sends the files itself (`X-Accel-Redirect`)."""
+    shutdown_s: float = 30
+    """How long running requests may finish after SIGTERM."""
+
+
+class Issuer(Section):
+    """An OIDC issuer whose tokens are taken for trusted publishing."""
+
+    url: str
+    audience: str = "flowctl-registry"
+
+
+class Access(Section):
+    """Who may read without a token."""
+
+    anonymous_read: bool = True
+    """Public namespaces can be read without a token."""
+    issuers: tuple[Issuer, ...] = ()
+
+
+class Retention(Section):
+    """Which versions `gc` may remove."""
+
+    prerelease_days: int = 0
+    """Prereleases older than this are removed; 0 keeps them."""
+    prerelease_keep: int = 3
+    """The newest prereleases of a component that stay, whatever their age."""
+
+
+class Telemetry(Section):
+    """Logs and traces."""
+
+    log_format: Literal["json", "text"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otlp_endpoint: str | None = None
+    """Traces go there when set (extra `telemetry`)."""
+
+
+class Settings(Section):
+    """All settings; `data` is enough for an embedded registry."""
+
+    data: Path = Path("registry-data")
+    """Folder of everything that has no address of its own: database, blobs, keys, sockets."""
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL; default: SQLite in the data folder."""
+    blob_url: str | None = None
+    """`file:///path` or `s3://bucket/prefix`; default: files in the data folder."""
+    blob_options: dict[str, SecretStr] = {}
+    """Options of the store, such as `endpoint` and `access_key_id` (obstore's names)."""
+    blob_redirect: bool = True
+    """Clients fetch big blobs from the store itself by signed URLs, where it has them."""
+    signer_socket: Path | None = None
+    """Socket of a signer that runs elsewhere; default: `serve` starts one."""
+    server: Server = Server()
+    limits: Limits = Limits()
+    access: Access = Access()
+    retention: Retention = Retention()
+    telemetry: Telemetry = Telemetry()
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL, with its password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data.absolute()}/registry.db"
+
+    @property
+    def blobs(self) -> str:
+        """URL of the blob store."""
+        return self.blob_url or (self.data.absolute() / "blobs").as_uri()
+
+    @property
+    def socket(self) -> Path:
+        """Where the signer listens."""
+        return self.signer_socket or self.data.absolute() / "signer.sock"
+
+
+def load_settings(file: Path | None, environment: Mapping[str, str] | None = None, **flags: Any) -> Settings:
+    """Read the settings. `flags` use dots as `__` (`server__port=0`); None is not given. Raises ConfigError."""
+    values: dict[str, Any] = _read(file) if file is not None else {}
+    environment = os.environ if environment is None else environment
+    for name, value in sorted(environment.items()):
+        if name.startswith(PREFIX) and name != PREFIX + "CONFIG":
+            _put(values, name.removeprefix(PREFIX).lower().split("__"), value, name)
+    for name, value in flags.items():
+        if value is not None:
+            _put(values, name.split("__"), value, name)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        told = [".".join(map(str, each["loc"])) + ": " + each["msg"] for each in error.errors()]
+        raise ConfigError(
+            "the registry's settings are wrong: " + "; ".join(told), hint="docs/operators/registry.md lists them."
+        ) from None
+
+
+def _put(values: dict[str, Any], path: list[str], value: Any, name: str) -> None:
+    for part in path[:-1]:
+        values = values.setdefault(part, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"{name} contradicts another setting", hint="Remove one of them.")
+    values[path[-1]] = value
+
+
+def _read(file: Path) -> dict[str, Any]:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        read = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, YAMLError) as error:
+        told = error.strerror if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"{file} cannot be read: {told}", hint="Give the path of a registry.yaml.") from None
+    if not isinstance(read, dict):
+        raise ConfigError(f"{file} is no mapping", hint="docs/operators/registry.md has an example.")
+    return read

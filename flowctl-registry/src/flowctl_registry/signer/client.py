@@ -1,0 +1,50 @@
+"""Asking the signer. Only ids go over the socket: what is signed, the signer reads in the database itself."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from flowctl_registry.errors import UnavailableError
+
+_HINT = "The registry's operator looks whether `flowctl-registry signer` runs."
+
+
+class SignerClient:
+    """One request a connection: a line of JSON, answered by a line of JSON."""
+
+    def __init__(self, path: Path, timeout_s: float = 60) -> None:
+        self._path = path
+        self._timeout_s = timeout_s
+
+    def sign(self, version_id: int) -> None:
+        """Let the signer attest the recorded subjects of a pending version, store and record the attestations.
+
+        Again changes nothing. Raises UnavailableError.
+        """
+        self._ask({"do": "sign", "version": version_id})
+
+    def update_index(self) -> None:
+        """Let the signer enter all recorded changes in the signed index, and wait for it. Raises UnavailableError."""
+        self._ask({"do": "update-index"})
+
+    def status(self) -> dict[str, Any]:
+        """What the signer says of itself: key, expiry of the index, changes that wait. Raises UnavailableError."""
+        return self._ask({"do": "status"})
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                connection.settimeout(self._timeout_s)
+                connection.connect(str(self._path))
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                line = connection.makefile("rb").readline()
+            answer = json.loads(line)
+        except (OSError, ValueError) as error:
+            raise UnavailableError(f"the signer does not answer ({error})", hint=_HINT) from error
+        if not isinstance(answer, dict) or not answer.get("ok"):
+            told = answer.get("error", "no reason given") if isinstance(answer, dict) else "an answer that is none"
+            raise UnavailableError(f"the signer refuses: {told}", hint=_HINT)
+        return answer
