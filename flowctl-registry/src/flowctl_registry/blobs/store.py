@@ -16,6 +16,8 @@ from flowctl_core.errors import ConfigError
 from flowctl_registry.errors import BadRequestError, NotFoundError, TooLargeError, UnavailableError
 from flowctl_registry.settings import Settings
 
+_CLIENT_OPTIONS = {"allow_http", "allow_invalid_certificates", "connect_timeout", "timeout", "proxy_url"}
+
 
 class BlobStore:
     """Bytes by `sha256:<hex>`. Whether a blob may be used is the database's word (`blobs`, `claims`)."""
@@ -35,7 +37,9 @@ class BlobStore:
                 root.mkdir(parents=True, exist_ok=True)
                 return cls(LocalStore(root, mkdir=True), root)
             options = {name: value.get_secret_value() for name, value in settings.blob_options.items()}
-            return cls(cast(Any, from_url)(url, config=options), None)
+            # obstore takes the connection's options apart from the store's, and panics over the wrong ones.
+            client = {name: options.pop(name) for name in _CLIENT_OPTIONS & options.keys()}
+            return cls(cast(Any, from_url)(url, config=options, client_options=client), None)
         except (BaseError, OSError, ValueError) as error:
             raise ConfigError(
                 f"the blob store cannot be opened: {error}", hint="Write file:///PATH or s3://BUCKET/PREFIX."

@@ -1,0 +1,151 @@
+"""A registry as its operator runs it: embedded, or API processes and a signer on PostgreSQL and S3."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import httpx
+from tests.registry.client import Client
+
+from postgres_server import PostgresServer
+from s3_server import S3Server
+from server_process import ServerProcess, free_port
+
+PROGRAM = Path(sys.prefix) / "bin" / "flowctl-registry"
+PREFIX = "FLOWCTL_REGISTRY_"
+Backend = Literal["sqlite", "postgres"]
+
+
+@dataclass
+class Registry:
+    """A running registry."""
+
+    urls: tuple[str, ...]
+    data: Path
+    environment: dict[str, str]
+    """Settings for `flowctl-registry` commands."""
+    token: str | None = None
+    """Of an administrator."""
+    backend: Backend = "sqlite"
+    api: list[ServerProcess] = field(default_factory=list)
+    """The API processes, in the order of `urls`; an embedded one has the signer as its child."""
+    signer: ServerProcess | None = None
+    """Where it is a process of its own."""
+
+    def client(self, token: str | None = None) -> Client:
+        """One that asks all API processes in turn; without a token it is the administrator."""
+        return Client(self.urls, token or self.token)
+
+    def command(self, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """`flowctl-registry` with this registry's settings."""
+        done = subprocess.run([PROGRAM, *words], env=self.environment, capture_output=True, text=True)
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def namespace(self, *, private: bool = False) -> str:
+        """A new one, so that tests which share a registry do not meet."""
+        from sqlalchemy import insert
+
+        from flowctl_registry.database.engine import now, open_engine, writing
+        from flowctl_registry.database.tables import namespaces
+        from flowctl_registry.settings import load_settings
+
+        name = f"ns{uuid.uuid4().hex[:10]}"
+        engine = open_engine(load_settings(None, self.environment).database)
+        writing(engine, lambda c: c.execute(insert(namespaces).values(name=name, private=private, created_at=now(c))))
+        engine.dispose()
+        return name
+
+    def start(self) -> None:
+        """Start whatever does not run, and wait until all answer."""
+        stopped = [each for each in self.processes if each.process is None or each.process.poll() is not None]
+        for each in stopped:
+            each.launch()
+        for each in stopped:
+            each.wait_ready()
+
+    def stop(self) -> None:
+        """End everything in order: what is asked before what answers."""
+        for each in self.processes:
+            each.stop()
+
+    def kill(self) -> None:
+        """kill -9 everything."""
+        for each in self.processes:
+            each.kill()
+
+    @property
+    def processes(self) -> list[ServerProcess]:
+        return [*self.api, *([self.signer] if self.signer is not None else [])]
+
+
+@contextmanager
+def run_registry(
+    folder: Path,
+    backend: Backend = "sqlite",
+    *,
+    postgres: PostgresServer | None = None,
+    s3: S3Server | None = None,
+    s3_endpoint: str | None = None,
+    apis: int | None = None,
+    database_url: str | None = None,
+    **settings: str | int | float | bool,
+) -> Iterator[Registry]:
+    """Run one until the block ends. `settings` are named as in the environment: `limits__json_bytes=10`.
+
+    "sqlite" is one `serve` with everything in a folder; "postgres" is `apis` (two) of them that share nothing but
+    a new database of `postgres`, a new bucket of `s3` (`s3_endpoint`: a proxy before it) and the signer's socket.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    data = folder / "data"
+    environment |= {PREFIX + "DATA": str(data)}
+    environment |= {PREFIX + name.upper(): str(value).lower() for name, value in settings.items()}
+    made: str | None = None
+    signer: ServerProcess | None = None
+    if backend == "postgres":
+        assert postgres is not None and s3 is not None
+        made = database_url or postgres.database()
+        environment |= {PREFIX + "DATABASE_URL": made, PREFIX + "BLOB_URL": f"s3://{s3.bucket()}"}
+        for name, value in s3.options(s3_endpoint).items():
+            environment[f"{PREFIX}BLOB_OPTIONS__{name.upper()}"] = value
+        environment[PREFIX + "SIGNER_SOCKET"] = str(data / "signer.sock")
+        data.mkdir(parents=True, exist_ok=True)
+        subprocess.run([PROGRAM, "migrate"], env=environment, check=True, capture_output=True)
+        signer = ServerProcess([PROGRAM, "signer"], folder / "signer.log", lambda: True, environment=environment)
+        signer.ready = (data / "signer.sock").exists
+    api, urls = [], []
+    for number in range(apis or (1 if backend == "sqlite" else 2)):
+        port = free_port()
+        own = {**environment, PREFIX + "SERVER__PORT": str(port)}
+        if backend == "postgres":
+            own[PREFIX + "DATA"] = str(folder / f"api-{number}")
+        urls.append(f"http://127.0.0.1:{port}")
+        api.append(ServerProcess([PROGRAM, "serve"], folder / f"api-{number}.log", _alive(urls[-1]), environment=own))
+    registry = Registry(tuple(urls), data, environment, None, backend, api, signer)
+    try:
+        registry.start()
+        yield registry
+    finally:
+        for each in registry.processes:
+            if each.process is not None:
+                each.stop()
+        if made is not None and postgres is not None and database_url is None:
+            postgres.drop(made)
+
+
+def _alive(url: str):
+    def ask() -> bool:
+        try:
+            return httpx.get(url + "/healthz").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    return ask
