@@ -144,20 +144,9 @@ def _component(connection: Connection, key: uploads.Key, contents: Contents) -> 
 
 
 def _images(connection: Connection, component_id: int, version_id: int, contents: Contents) -> None:
-    known = set(
-        connection.execute(select(manifests.c.digest).where(manifests.c.component_id == component_id)).scalars()
-    )
-    new = [each for each in contents.manifests if each.digest not in known]
-    if new:
-        connection.execute(
-            insert(manifests),
-            [{"component_id": component_id, "version_id": version_id, **vars(each)} for each in new],
-        )
-    allowed = set(
-        connection.execute(select(image_blobs.c.digest).where(image_blobs.c.component_id == component_id)).scalars()
-    )
-    wanted = {digest for each in contents.manifests for digest in (each.digest, *each.references)} - allowed
-    if wanted:
-        connection.execute(
-            insert(image_blobs), [{"component_id": component_id, "digest": digest} for digest in sorted(wanted)]
-        )
+    if not contents.manifests:
+        return
+    owner = {"component_id": component_id, "version_id": version_id}
+    connection.execute(insert(manifests), [{**owner, **vars(each)} for each in contents.manifests])
+    wanted = {digest for each in contents.manifests for digest in (each.digest, *each.references)}
+    connection.execute(insert(image_blobs), [{**owner, "digest": digest} for digest in sorted(wanted)])

@@ -220,26 +220,29 @@ artifacts = Table(
 )
 
 manifests = Table(
-    "manifests",  # what the distribution API serves of ns/name
+    "manifests",  # what the distribution API serves of ns/name, a row for each version that has it
     metadata,
-    Column("component_id", ForeignKey("components.id", ondelete="CASCADE"), primary_key=True),
+    Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
     Column("digest", ForeignKey("blobs.digest"), primary_key=True),
-    Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), nullable=False),
+    Column("component_id", ForeignKey("components.id", ondelete="CASCADE"), nullable=False),
     Column("media_type", String(256), nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("subject", String(71)),
     Column("artifact_type", String(256)),
     Column("annotations", JSON, nullable=False),
     Column("references", JSON, nullable=False),  # digests of config, layers and child manifests
+    Index("ix_manifests_component_id", "component_id", "digest"),
     Index("ix_manifests_subject", "component_id", "subject"),
     Index("ix_manifests_digest", "digest"),
 )
 
 image_blobs = Table(
-    "image_blobs",  # which repository may hand out which blob
+    "image_blobs",  # which repository may hand out which blob, a row for each version that has it
     metadata,
-    Column("component_id", ForeignKey("components.id", ondelete="CASCADE"), primary_key=True),
+    Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
     Column("digest", ForeignKey("blobs.digest"), primary_key=True),
+    Column("component_id", ForeignKey("components.id", ondelete="CASCADE"), nullable=False),
+    Index("ix_image_blobs_component_id", "component_id", "digest"),
     Index("ix_image_blobs_digest", "digest"),
 )
 
@@ -247,7 +250,7 @@ image_tags = Table(
     "image_tags",
     metadata,
     Column("component_id", ForeignKey("components.id", ondelete="CASCADE"), primary_key=True),
-    Column("tag", String(128), primary_key=True),
+    Column("tag", String(128).with_variant(String(128, collation="C"), "postgresql"), primary_key=True),
     Column("digest", String(71), nullable=False),
     Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), nullable=False),
 )

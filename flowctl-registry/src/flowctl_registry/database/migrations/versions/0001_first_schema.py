@@ -11,6 +11,10 @@ branch_labels = None
 depends_on = None
 
 
+def _text(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.String(length, collation="C"), "postgresql")
+
+
 def upgrade() -> None:
     """Apply."""
     op.create_table(
@@ -185,19 +189,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_component_labels_value", ["kind", "value"], unique=False)
 
     op.create_table(
-        "image_blobs",
-        sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("digest", sa.String(length=71), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["component_id"], ["components.id"], name=op.f("fk_image_blobs_component_id_components"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["digest"], ["blobs.digest"], name=op.f("fk_image_blobs_digest_blobs")),
-        sa.PrimaryKeyConstraint("component_id", "digest", name=op.f("pk_image_blobs")),
-    )
-    with op.batch_alter_table("image_blobs", schema=None) as batch_op:
-        batch_op.create_index("ix_image_blobs_digest", ["digest"], unique=False)
-
-    op.create_table(
         "versions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -240,9 +231,27 @@ def upgrade() -> None:
         batch_op.create_index("ix_artifacts_digest", ["digest"], unique=False)
 
     op.create_table(
+        "image_blobs",
+        sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["component_id"], ["components.id"], name=op.f("fk_image_blobs_component_id_components"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["digest"], ["blobs.digest"], name=op.f("fk_image_blobs_digest_blobs")),
+        sa.ForeignKeyConstraint(
+            ["version_id"], ["versions.id"], name=op.f("fk_image_blobs_version_id_versions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("version_id", "digest", name=op.f("pk_image_blobs")),
+    )
+    with op.batch_alter_table("image_blobs", schema=None) as batch_op:
+        batch_op.create_index("ix_image_blobs_component_id", ["component_id", "digest"], unique=False)
+        batch_op.create_index("ix_image_blobs_digest", ["digest"], unique=False)
+
+    op.create_table(
         "image_tags",
         sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("tag", sa.String(length=128), nullable=False),
+        sa.Column("tag", _text(128), nullable=False),
         sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(
@@ -269,9 +278,9 @@ def upgrade() -> None:
 
     op.create_table(
         "manifests",
-        sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("media_type", sa.String(length=256), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("subject", sa.String(length=71), nullable=True),
@@ -285,9 +294,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["version_id"], ["versions.id"], name=op.f("fk_manifests_version_id_versions"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("component_id", "digest", name=op.f("pk_manifests")),
+        sa.PrimaryKeyConstraint("version_id", "digest", name=op.f("pk_manifests")),
     )
     with op.batch_alter_table("manifests", schema=None) as batch_op:
+        batch_op.create_index("ix_manifests_component_id", ["component_id", "digest"], unique=False)
         batch_op.create_index("ix_manifests_digest", ["digest"], unique=False)
         batch_op.create_index("ix_manifests_subject", ["component_id", "subject"], unique=False)
 
