@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import httpx
 from tests.registry.client import Client
@@ -22,6 +23,7 @@ from server_process import ServerProcess, free_port
 PROGRAM = Path(sys.prefix) / "bin" / "flowctl-registry"
 PREFIX = "FLOWCTL_REGISTRY_"
 Backend = Literal["sqlite", "postgres"]
+_RATES = ("requests", "token_requests", "failed_logins")
 
 
 @dataclass
@@ -107,7 +109,8 @@ def run_registry(
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     data = folder / "data"
     environment |= {PREFIX + "DATA": str(data)}
-    environment |= {PREFIX + name.upper(): str(value).lower() for name, value in settings.items()}
+    limits: dict[str, Any] = {f"limits__{what}_per_minute": 0 for what in _RATES}  # tests ask faster than clients do
+    environment |= {PREFIX + name.upper(): str(value).lower() for name, value in (limits | settings).items()}
     made: str | None = None
     signer: ServerProcess | None = None
     if backend == "postgres":
@@ -132,6 +135,8 @@ def run_registry(
     registry = Registry(tuple(urls), data, environment, None, backend, api, signer)
     try:
         registry.start()
+        made_token = registry.command("token", "create", "--user", "admin", "--admin", "-o", "json")
+        registry.token = json.loads(made_token.stdout)["token"]
         yield registry
     finally:
         for each in registry.processes:

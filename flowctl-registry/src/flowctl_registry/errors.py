@@ -89,3 +89,10 @@ class UnavailableError(RegistryError):
     code = "unavailable"
     http_status = 503
     retry_after_s = 5.0
+
+
+class TamperedError(RegistryError):
+    """The audit log is not what the registry wrote."""
+
+    code = "tampered"
+    http_status = 500

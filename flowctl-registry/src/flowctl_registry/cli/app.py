@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from flowctl_registry.cli import audit, namespace, token
+from flowctl_registry.cli.session import Config, Data
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-Config = Annotated[
-    Path | None, typer.Option("--config", envvar="FLOWCTL_REGISTRY_CONFIG", help="A registry.yaml.", metavar="FILE")
-]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of an embedded registry.", metavar="FOLDER")]
+app.add_typer(token.app, name="token")
+app.add_typer(namespace.app, name="namespace")
+app.add_typer(audit.app, name="audit")
 
 
 def run() -> int:

@@ -59,16 +59,19 @@ tokens = Table(
     Column("id", String(32), primary_key=True),  # public part of the token
     Column("hash", String(64), nullable=False),  # SHA-256 of the secret part, hex
     Column("name", String(128), nullable=False),
-    Column("user", String(128), nullable=False),
+    Column("user", String(256), nullable=False),
     Column("namespace", String(128)),  # NULL: all of the user's namespaces
     Column("component", String(128)),  # NULL: all
-    Column("actions", JSON, nullable=False),  # list of access.actions.Action
-    Column("origin", String(16), nullable=False, default="token"),  # token | oidc
+    Column("actions", JSON, nullable=False),  # list of access.principal.Action
+    Column("grants", JSON(none_as_null=True)),  # [[namespace, component]] of an OIDC token: may, whoever is a member
+    Column("created_by", String(256), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("last_used_at", Moment),
     Column("revoked_at", Moment),
     Index("ix_tokens_user", "user"),
+    Index("ix_tokens_namespace", "namespace"),
+    Index("ix_tokens_expires_at", "expires_at"),
 )
 
 publishers = Table(
@@ -102,6 +105,14 @@ audit = Table(
     Column("detail", JSON, nullable=False),
     Column("request_id", String(64)),
     Column("previous", String(64), nullable=False),  # hash of the entry before, hex
+    Column("hash", String(64), nullable=False),
+)
+
+audit_head = Table(
+    "audit_head",  # one row: the last entry, and the lock that puts writers in a row
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
 )
 

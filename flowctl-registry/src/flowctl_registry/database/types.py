@@ -19,7 +19,12 @@ class Moment(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Milliseconds."""
-        return None if value is None else (value - _EPOCH) // timedelta(milliseconds=1)
+        return None if value is None else self.milliseconds(value)
+
+    @staticmethod
+    def milliseconds(value: datetime) -> int:
+        """What is stored."""
+        return (value - _EPOCH) // timedelta(milliseconds=1)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         """UTC."""

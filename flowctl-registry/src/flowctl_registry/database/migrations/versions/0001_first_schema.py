@@ -33,6 +33,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_audit")),
     )
     op.create_table(
+        "audit_head",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
+    )
+    op.create_table(
         "blobs",
         sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
@@ -82,11 +89,12 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=32), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column("user", sa.String(length=128), nullable=False),
+        sa.Column("user", sa.String(length=256), nullable=False),
         sa.Column("namespace", sa.String(length=128), nullable=True),
         sa.Column("component", sa.String(length=128), nullable=True),
         sa.Column("actions", sa.JSON(), nullable=False),
-        sa.Column("origin", sa.String(length=16), nullable=False),
+        sa.Column("grants", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("created_by", sa.String(length=256), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("last_used_at", sa.BigInteger(), nullable=True),
@@ -94,6 +102,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
     )
     with op.batch_alter_table("tokens", schema=None) as batch_op:
+        batch_op.create_index("ix_tokens_expires_at", ["expires_at"], unique=False)
+        batch_op.create_index("ix_tokens_namespace", ["namespace"], unique=False)
         batch_op.create_index("ix_tokens_user", ["user"], unique=False)
 
     op.create_table(
