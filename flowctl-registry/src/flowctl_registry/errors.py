@@ -96,3 +96,18 @@ class TamperedError(RegistryError):
 
     code = "tampered"
     http_status = 500
+
+
+class StorageFullError(RegistryError):
+    """The disk or the store has no room left; nothing was changed."""
+
+    code = "storage-full"
+    http_status = 507
+
+
+class DamagedError(RegistryError):
+    """`fsck` found what is missing, damaged or contradictory, or a backup is not whole."""
+
+    code = "damaged"
+    exit_code = 81
+    http_status = 500

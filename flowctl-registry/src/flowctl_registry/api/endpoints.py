@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowctl_registry.api import health, uploads, versions
+from flowctl_registry.api import health, uploads, versions, yanks
 from flowctl_registry.api.routing import Endpoint
 
-ENDPOINTS: tuple[Endpoint, ...] = (*health.ENDPOINTS, *uploads.ENDPOINTS, *versions.ENDPOINTS)
+ENDPOINTS: tuple[Endpoint, ...] = (*health.ENDPOINTS, *uploads.ENDPOINTS, *versions.ENDPOINTS, *yanks.ENDPOINTS)

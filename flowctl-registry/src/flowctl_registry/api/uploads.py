@@ -45,7 +45,9 @@ def abandon(call: Call) -> None:
 
 def commit(call: Call) -> VersionDocument:
     """Publish the version."""
-    version_id = publishing.commit(call.services, _key(call))
+    version_id = publishing.commit(
+        call.services, _key(call), call.principal.shown, getattr(call.request.state, "request_id", None)
+    )
     return reading.version_document(call.services, version_id)
 
 
@@ -58,7 +60,7 @@ def _endpoints(kinds: str) -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             "POST", base, begin, "publish", "Begin to upload a release", "publishing",
-            body=UploadRequest, answer=Upload, status=201, errors=(409, 413, 422),
+            body=UploadRequest, answer=Upload, status=201, errors=(404, 413),
         ),
         Endpoint(
             "GET", base + "/{id}", show, "publish", "What is missing still", "publishing", answer=Upload, errors=(404,),
@@ -68,7 +70,7 @@ def _endpoints(kinds: str) -> tuple[Endpoint, ...]:
         ),
         Endpoint(
             "PUT", base + "/{id}/blobs/{digest}", put_blob, "publish", "Send a blob", "publishing",
-            status=204, errors=(404, 413), body_media_type="application/octet-stream",
+            status=204, errors=(404, 413, 507), body_media_type="application/octet-stream",
         ),
         Endpoint(
             "POST", base + "/{id}/commit", commit, "publish", "Publish what was uploaded", "publishing",

@@ -9,13 +9,16 @@ A process that is killed leaves the version in one of these states; `commit` aga
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 
-from flowctl_registry.catalog import uploads
+from flowctl_registry import audit
+from flowctl_registry.catalog import claims, uploads
 from flowctl_registry.catalog.contents import Contents, read_contents
+from flowctl_registry.catalog.quota import check_quota
 from flowctl_registry.catalog.visible import publish_pending
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import (
@@ -28,48 +31,87 @@ from flowctl_registry.database.tables import (
     versions,
 )
 from flowctl_registry.errors import ConflictError, InvalidReleaseError, NotFoundError, UnavailableError
+from flowctl_registry.models.upload import UploadedFile
 from flowctl_registry.services import Services
+from flowctl_registry.settings import Limits
 
 _LOG = logging.getLogger(__name__)
+_ATTEMPTS = 5
 
 
-def commit(services: Services, key: uploads.Key) -> int:
+@dataclass(frozen=True)
+class Release:
+    """What is being published."""
+
+    key: uploads.Key
+    version: str
+    publisher: str
+    size: int
+    """Bytes of all its blobs, each counted once."""
+
+
+def commit(services: Services, key: uploads.Key, actor: str, request_id: str | None = None) -> int:
     """Publish an upload; returns the version's id. Again gives the same answer.
 
-    Raises NotFoundError, ConflictError for another release of that version, InvalidReleaseError, UnavailableError.
+    Raises NotFoundError, ConflictError for another release of that version, InvalidReleaseError, QuotaError,
+    UnavailableError.
     """
     with reading(services.engine) as connection:
         version, publisher, files = uploads.files_of(connection, key)
-        present = uploads.present_blobs(connection, {file.digest for file in files})
-    missing = {file.digest for file in files} - present
-    if missing:
-        raise InvalidReleaseError(f"{len(missing)} blobs are missing, among them {min(missing)}")
+        _complete(connection, files)
     limit = services.settings.limits.document_bytes
     contents = read_contents(key.kind, key.name, version, files, lambda digest: services.blobs.read(digest, limit))
-    size = sum({file.digest: file.size for file in files}.values())
-    try:
-        version_id, state = writing(
-            services.engine, lambda connection: _record(connection, key, version, publisher, contents, size)
-        )
-    except IntegrityError as error:
-        raise ConflictError(
-            "somebody else publishes this version right now, or a blob was collected", hint="Try again."
-        ) from error
+    release = Release(key, version, publisher, sum({file.digest: file.size for file in files}.values()))
+    version_id, state = _recorded(services, release, files, contents)
     if state == "pending":
         services.signer.sign(version_id)
-        publish_pending(services, version_id, contents)
+        detail = {"release": contents.release_digest}
+        target = f"{key.namespace}/{key.name}@{version}"
+        publish_pending(
+            services, version_id, lambda c: audit.record(c, actor, "version.publish", target, detail, request_id)
+        )
+    writing(services.engine, lambda connection: uploads.settle(connection, key))
+    update_index(services)
+    return version_id
+
+
+def update_index(services: Services) -> None:
+    """Let the signed index learn what changed; when it cannot now, the outbox waits for the next time."""
     try:
         services.signer.update_index()
     except UnavailableError as error:
         _LOG.warning("the signed index is behind: %s", error.message)
-    return version_id
 
 
-def _record(
-    connection: Connection, key: uploads.Key, version: str, publisher: str, contents: Contents, size: int
+def _complete(connection: Connection, files: tuple[UploadedFile, ...]) -> None:
+    missing = {file.digest for file in files} - claims.live(connection, {file.digest for file in files})
+    if missing:
+        raise InvalidReleaseError(
+            f"{len(missing)} blobs are missing, among them {min(missing)}", hint="Send them, then commit again."
+        )
+
+
+def _recorded(
+    services: Services, release: Release, files: tuple[UploadedFile, ...], contents: Contents
 ) -> tuple[int, str]:
+    def change(connection: Connection) -> tuple[int, str]:
+        claims.guard(connection)
+        _complete(connection, files)
+        return _record(connection, services.settings.limits, release, contents)
+
+    for _ in range(_ATTEMPTS):
+        try:
+            return writing(services.engine, change)
+        except IntegrityError as error:  # another commit was first with a row that both made: look at it
+            last = error
+        except DataError:
+            raise InvalidReleaseError("the release's texts have characters or lengths that are not taken") from None
+    raise UnavailableError("others publish in this component all the time", hint="Try again.") from last
+
+
+def _record(connection: Connection, limits: Limits, release: Release, contents: Contents) -> tuple[int, str]:
     """The version's id and state; a new one is pending."""
-    moment = now(connection)
+    key, version = release.key, release.version
     component_id = _component(connection, key, contents)
     known = connection.execute(
         select(versions.c.id, versions.c.state, versions.c.release_digest).where(
@@ -77,12 +119,11 @@ def _record(
         )
     ).one_or_none()
     if known is not None:
-        if known.release_digest != contents.release_digest:
-            raise ConflictError(
-                f"{key.namespace}/{key.name} {version} exists with other contents",
-                hint="A version means one thing for ever: publish a new one.",
-            )
+        _same(key, version, known, contents)
         return known.id, known.state
+    upload = {"kind": key.kind, "name": key.name, "version": version}
+    check_quota(connection, limits, key.namespace, release.size, upload)
+    moment = now(connection)
     version_id: int = connection.execute(
         insert(versions)
         .values(
@@ -93,8 +134,13 @@ def _record(
             release_digest=contents.release_digest,
             document=contents.document,
             source=contents.source,
-            size=size,
-            publisher=publisher,
+            type=contents.type,
+            language=contents.language,
+            description=contents.description,
+            labels=contents.labels,
+            image=contents.image,
+            size=release.size,
+            publisher=release.publisher,
             created_at=moment,
         )
         .returning(versions.c.id)
@@ -110,6 +156,16 @@ def _record(
     )
     _images(connection, component_id, version_id, contents)
     return version_id, "pending"
+
+
+def _same(key: uploads.Key, version: str, known: Any, contents: Contents) -> None:
+    name = f"{key.namespace}/{key.name} {version}"
+    if known.state == "removed":
+        raise ConflictError(f"{name} was removed", hint="A version means one thing for ever: publish a new one.")
+    if known.release_digest != contents.release_digest:
+        raise ConflictError(
+            f"{name} exists with other contents", hint="A version means one thing for ever: publish a new one."
+        )
 
 
 def _component(connection: Connection, key: uploads.Key, contents: Contents) -> int:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from flowctl_registry.catalog.claims import claim, guard, live, may_write, record, release
+from flowctl_registry.catalog.quota import check_quota
 from flowctl_registry.database.engine import now, reading, writing
-from flowctl_registry.database.tables import blobs, claims, uploads
+from flowctl_registry.database.tables import claims, uploads
 from flowctl_registry.errors import BadRequestError, NotFoundError, TooLargeError
 from flowctl_registry.models.names import Kind
 from flowctl_registry.models.upload import Upload, UploadedFile, UploadRequest
@@ -29,13 +30,15 @@ class Key:
 
 
 def begin(services: Services, kind: Kind, namespace: str, name: str, asked: UploadRequest, publisher: str) -> Upload:
-    """Record an upload and claim all its blobs. Raises BadRequestError, TooLargeError."""
-    _check(asked, services.settings.limits)
+    """Record an upload and claim all its blobs. Raises BadRequestError, TooLargeError, NotFoundError, QuotaError."""
+    limits = services.settings.limits
+    size = _check(asked, limits)
     key = Key(kind, namespace, name, secrets.token_urlsafe(24))
 
     def change(connection: Connection) -> Upload:
+        guard(connection)
+        check_quota(connection, limits, namespace, size, {"kind": kind, "name": name, "version": asked.version})
         moment = now(connection)
-        expires = moment + timedelta(seconds=services.settings.limits.upload_ttl_s)
         connection.execute(
             insert(uploads).values(
                 id=key.id,
@@ -44,21 +47,19 @@ def begin(services: Services, kind: Kind, namespace: str, name: str, asked: Uplo
                 name=name,
                 version=asked.version,
                 files=[file.model_dump() for file in asked.files],
+                size=size,
                 publisher=publisher,
                 created_at=moment,
-                expires_at=expires,
+                expires_at=moment + timedelta(seconds=limits.upload_ttl_s),
             )
         )
-        digests = sorted({file.digest for file in asked.files})
-        connection.execute(
-            insert(claims), [{"holder": key.id, "digest": digest, "expires_at": expires} for digest in digests]
-        )
+        claim(connection, key.id, {file.digest for file in asked.files}, limits.upload_ttl_s)
         return _shown(connection, key)
 
     return writing(services.engine, change)
 
 
-def _check(asked: UploadRequest, limits: Limits) -> None:
+def _check(asked: UploadRequest, limits: Limits) -> int:
     if len(asked.files) > limits.release_files:
         raise TooLargeError(f"the release has {len(asked.files)} files, {limits.release_files} are taken")
     if len({file.path for file in asked.files}) != len(asked.files):
@@ -71,6 +72,7 @@ def _check(asked: UploadRequest, limits: Limits) -> None:
             raise TooLargeError(f"{file.path} has {file.size} bytes, {limits.blob_bytes} are taken")
     if sum(sizes.values()) > limits.release_bytes:
         raise TooLargeError(f"the release has {sum(sizes.values())} bytes, {limits.release_bytes} are taken")
+    return sum(sizes.values())
 
 
 def show(services: Services, key: Key) -> Upload:
@@ -97,7 +99,7 @@ def files_of(connection: Connection, key: Key) -> tuple[str, str, tuple[Uploaded
 
 def _shown(connection: Connection, key: Key) -> Upload:
     version, _, files = files_of(connection, key)
-    present = present_blobs(connection, {file.digest for file in files})
+    present = live(connection, {file.digest for file in files})
     expires = connection.execute(select(uploads.c.expires_at).where(uploads.c.id == key.id)).scalar_one()
     missing = tuple(dict.fromkeys(file.digest for file in files if file.digest not in present))
     return Upload(
@@ -111,55 +113,60 @@ def _shown(connection: Connection, key: Key) -> Upload:
     )
 
 
-def present_blobs(connection: Connection, digests: set[str]) -> set[str]:
-    """Those that are stored and not doomed."""
-    found: set[str] = set()
-    wanted = sorted(digests)
-    for start in range(0, len(wanted), 500):
-        part = wanted[start : start + 500]
-        found |= set(
-            connection.execute(
-                select(blobs.c.digest).where(blobs.c.digest.in_(part), blobs.c.doomed_at.is_(None))
-            ).scalars()
-        )
-    return found
-
-
 def wanted(services: Services, key: Key, digest: str) -> int:
-    """The size of a blob that an upload announced. Raises NotFoundError."""
-    with reading(services.engine) as connection:
+    """The size of a blob that an upload announced and may send now; its claims are renewed.
+
+    Raises NotFoundError, UnavailableError.
+    """
+
+    def change(connection: Connection) -> int:
+        guard(connection)
         _, _, files = files_of(connection, key)
-    for file in files:
-        if file.digest == digest:
-            return file.size
-    raise NotFoundError(f"the upload has not announced {digest}")
+        sizes = {file.digest: file.size for file in files}
+        if digest not in sizes:
+            raise NotFoundError(f"the upload has not announced {digest}")
+        may_write(connection, digest)
+        _renew(connection, key, services.settings.limits.upload_ttl_s)
+        return sizes[digest]
+
+    return writing(services.engine, change)
 
 
 def stored(services: Services, key: Key, digest: str, size: int) -> None:
-    """Record that a blob is in the store; its claim is renewed. Raises NotFoundError when the upload is gone."""
+    """Record that a blob is in the store. Raises NotFoundError when the upload is gone, UnavailableError."""
 
     def change(connection: Connection) -> None:
+        guard(connection)
         files_of(connection, key)
-        moment = now(connection)
-        expires = moment + timedelta(seconds=services.settings.limits.upload_ttl_s)
-        insertion = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(blobs)
-        connection.execute(
-            insertion.values(digest=digest, size=size, stored_at=moment, doomed_at=None).on_conflict_do_update(
-                index_elements=["digest"], set_={"doomed_at": None, "stored_at": moment}
-            )
-        )
+        record(connection, digest, size)
+        _renew(connection, key, services.settings.limits.upload_ttl_s)
+
+    writing(services.engine, change)
+
+
+def _renew(connection: Connection, key: Key, ttl_s: float) -> None:
+    """Seldom: an upload of 2,000 files has as many claims."""
+    moment = now(connection)
+    expires = moment + timedelta(seconds=ttl_s)
+    old = connection.execute(select(uploads.c.expires_at).where(uploads.c.id == key.id)).scalar_one()
+    if old < moment + timedelta(seconds=ttl_s * 0.75):
         connection.execute(update(uploads).where(uploads.c.id == key.id).values(expires_at=expires))
         connection.execute(update(claims).where(claims.c.holder == key.id).values(expires_at=expires))
 
-    writing(services.engine, change)
+
+def settle(connection: Connection, key: Key) -> None:
+    """What was published needs no claims; the upload itself stays a while, so that `commit` can be asked again."""
+    release(connection, key.id)
+    connection.execute(update(uploads).where(uploads.c.id == key.id).values(size=0))
 
 
 def abandon(services: Services, key: Key) -> None:
     """Forget an upload. Raises NotFoundError."""
 
     def change(connection: Connection) -> None:
+        guard(connection)
         files_of(connection, key)
-        connection.execute(delete(claims).where(claims.c.holder == key.id))
+        release(connection, key.id)
         connection.execute(delete(uploads).where(uploads.c.id == key.id))
 
     writing(services.engine, change)

@@ -133,6 +133,7 @@ blobs = Table(
     Column("size", BigInteger, nullable=False),
     Column("stored_at", Moment, nullable=False),
     Column("doomed_at", Moment),  # marked by gc: not to be reused before it is written anew
+    Column("deleting_at", Moment),  # gc is removing the object right now: not even to be written
     Index("ix_blobs_doomed_at", "doomed_at"),
 )
 
@@ -155,6 +156,7 @@ uploads = Table(
     Column("name", String(128), nullable=False),
     Column("version", String(128), nullable=False),
     Column("files", JSON, nullable=False),  # [{path, digest, size}]
+    Column("size", BigInteger, nullable=False),  # of all blobs, each counted once
     Column("publisher", String(256), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False),
@@ -204,6 +206,11 @@ versions = Table(
     Column("release_digest", String(71), nullable=False),  # of the sorted list of (path, digest): is it the same?
     Column("document", JSON, nullable=False),  # component.yaml's metadata and interface, as the listing shows it
     Column("source", JSON),  # repository, commit, tree digest
+    Column("type", String(16)),  # as in components: what that shows when this version is the latest
+    Column("language", String(64)),
+    Column("description", Text, nullable=False, default=""),
+    Column("labels", JSON, nullable=False),  # tag | input | output to values
+    Column("image", String(71)),  # digest of the image index that the version's tags name
     Column("size", BigInteger, nullable=False),
     Column("publisher", String(256), nullable=False),
     Column("created_at", Moment, nullable=False),
@@ -213,6 +220,7 @@ versions = Table(
     Column("indexed_at", Moment),  # when the signed index had it
     UniqueConstraint("component_id", "version"),
     Index("ix_versions_published_at", "published_at"),
+    Index("ix_versions_state", "state", "created_at"),
 )
 
 artifacts = Table(

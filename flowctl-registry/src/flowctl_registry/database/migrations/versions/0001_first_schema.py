@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("stored_at", sa.BigInteger(), nullable=False),
         sa.Column("doomed_at", sa.BigInteger(), nullable=True),
+        sa.Column("deleting_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_blobs")),
     )
     with op.batch_alter_table("blobs", schema=None) as batch_op:
@@ -121,6 +122,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("version", sa.String(length=128), nullable=False),
         sa.Column("files", sa.JSON(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("publisher", sa.String(length=256), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
@@ -208,6 +210,11 @@ def upgrade() -> None:
         sa.Column("release_digest", sa.String(length=71), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("source", sa.JSON(), nullable=True),
+        sa.Column("type", sa.String(length=16), nullable=True),
+        sa.Column("language", sa.String(length=64), nullable=True),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("image", sa.String(length=71), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("publisher", sa.String(length=256), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -221,6 +228,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("versions", schema=None) as batch_op:
         batch_op.create_index("ix_versions_published_at", ["published_at"], unique=False)
+        batch_op.create_index("ix_versions_state", ["state", "created_at"], unique=False)
 
     op.create_table(
         "artifacts",
