@@ -116,6 +116,8 @@ class Settings(Section):
     """Clients fetch big blobs from the store itself by signed URLs, where it has them."""
     signer_socket: Path | None = None
     """Socket of a signer that runs elsewhere; default: `serve` starts one."""
+    signer_key: str | None = None
+    """Key of the signer, a PKCS#11 or KMS URI or a PEM file; default: one that the signer makes in the data folder."""
     server: Server = Server()
     limits: Limits = Limits()
     access: Access = Access()

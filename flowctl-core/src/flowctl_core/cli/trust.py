@@ -209,3 +209,18 @@ def yank(
     from flowctl_core.cli import trust_operating
 
     trust_operating.yank(trust_operating.open_repository(folder, keys, online_keys), component, version, reason)
+
+
+@app.command()
+def unyank(
+    folder: Folder,
+    component: Component,
+    version: Version,
+    keys: Keys = None,
+    online_keys: OnlineKeys = None,
+    output: Output = None,
+) -> None:
+    """Take a yank back: the version may be used again."""
+    from flowctl_core.cli import trust_operating
+
+    trust_operating.unyank(trust_operating.open_repository(folder, keys, online_keys), component, version)

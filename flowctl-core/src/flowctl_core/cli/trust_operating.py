@@ -115,6 +115,14 @@ def yank(repository: Repository, component: str, version: str, reason: str) -> N
     _report(repository)
 
 
+def unyank(repository: Repository, component: str, version: str) -> None:
+    """`flowctl trust unyank`."""
+    from flowctl_core.trust import publishing
+
+    publishing.unyank(repository, *_parts(component), version)
+    _report(repository)
+
+
 def _report(repository: Repository) -> None:
     report = repository.report()
     if emit(report.model_dump(mode="json")):

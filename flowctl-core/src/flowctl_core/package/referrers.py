@@ -90,22 +90,30 @@ def parse_referrer(manifest: bytes, subject: str, blob: Any) -> Referrer | None:
         raise ImageError(f"a referrer of {subject} is malformed") from None
 
 
-def manifest_of(layout: Path, referrer: Referrer) -> tuple[bytes, dict[str, Any]]:
+def manifest_of(layout: Path, referrer: Referrer) -> tuple[bytes, dict[str, bytes]]:
     """The referrer's manifest, and the blobs that it needs (digest and bytes)."""
+    data = (layout / "blobs" / referrer.subject.replace(":", "/")).read_bytes()
+    return referrer_manifest(referrer, json.loads(data).get("mediaType", documents.MANIFEST), len(data))
+
+
+def referrer_manifest(referrer: Referrer, media_type: str, size: int) -> tuple[bytes, dict[str, bytes]]:
+    """The same for a subject of this media type and size in bytes."""
     empty, bundle = b"{}", referrer.bundle.encode()
-    subject = layout / "blobs" / referrer.subject.replace(":", "/")
-    data = subject.read_bytes()
-    kind = json.loads(data).get("mediaType", documents.MANIFEST)
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": documents.MANIFEST,
         "artifactType": BUNDLE,
         "config": {"mediaType": EMPTY, "digest": _digest(empty), "size": len(empty), "data": "e30="},
         "layers": [{"mediaType": BUNDLE, "digest": _digest(bundle), "size": len(bundle)}],
-        "subject": {"mediaType": kind, "digest": referrer.subject, "size": len(data)},
-        "annotations": {_CONTENT: "dsse-envelope", _PREDICATE: referrer.predicate_type},
+        "subject": {"mediaType": media_type, "digest": referrer.subject, "size": size},
+        "annotations": annotations_of(referrer),
     }
     return documents.encode(manifest), {_digest(empty): empty, _digest(bundle): bundle}
+
+
+def annotations_of(referrer: Referrer) -> dict[str, str]:
+    """What a referrer's manifest and its entry in an index say of the bundle."""
+    return {_CONTENT: "dsse-envelope", _PREDICATE: referrer.predicate_type}
 
 
 def _remove(layout: Path) -> None:
@@ -125,7 +133,7 @@ def _write(layout: Path, referrer: Referrer) -> dict[str, Any]:
         "digest": _digest(manifest),
         "size": len(manifest),
         "artifactType": BUNDLE,
-        "annotations": {_CONTENT: "dsse-envelope", _PREDICATE: referrer.predicate_type},
+        "annotations": annotations_of(referrer),
     }
 
 

@@ -33,7 +33,7 @@ def open_service_key(scheme: str, uri: str) -> SigningKey:
         _check(public, digest, signature)
         return signature
 
-    return SigningKey(hint_of(public), sign)
+    return SigningKey(hint_of(public), sign, public)
 
 
 def _check(public: str, digest: bytes, signature: bytes) -> None:

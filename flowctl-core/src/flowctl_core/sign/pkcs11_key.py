@@ -79,7 +79,8 @@ def open_token_key(uri: str, pin: str | None) -> Iterator[SigningKey]:
         with token.open(user_pin=pin) as session:
             private = _find(session, pkcs11.ObjectClass.PRIVATE_KEY, named)
             public = _find(session, pkcs11.ObjectClass.PUBLIC_KEY, named)
-            yield SigningKey(_hint(public), lambda digest: _sign(private, digest))
+            pem = _pem(public)
+            yield SigningKey(hint_of(pem), lambda digest: _sign(private, digest), pem)
     except PKCS11Error as error:
         raise SigningError(f"the token refuses: {_told(error)}", hint=_HINTS.get(type(error).__name__)) from None
     except (OSError, RuntimeError) as error:
@@ -110,10 +111,10 @@ def _only(found: list[Any], what: str, how: str) -> Any:
     return found[0]
 
 
-def _hint(public: Any) -> str:
+def _pem(public: Any) -> str:
     from pkcs11.util.ec import encode_ec_public_key
 
-    return hint_of(pem_of(encode_ec_public_key(public)))
+    return pem_of(encode_ec_public_key(public))
 
 
 def _sign(private: Any, digest: bytes) -> bytes:

@@ -26,6 +26,8 @@ class SigningKey:
     """base64 of the SHA-256 of its DER SubjectPublicKeyInfo."""
     sign: Callable[[bytes], bytes]
     """Signature (DER, RFC 3279 §2.2.3) over a SHA-256 digest of 32 bytes."""
+    public_key: str
+    """PEM."""
 
 
 @contextmanager
@@ -81,11 +83,12 @@ def _open_file(path: Path, expected: str | None) -> SigningKey:
 
     passphrase = os.environ.get(PASSPHRASE)
     private = read_private(path, passphrase.encode() if passphrase is not None else None)
-    hint = hint_of(public_pem(private.public_key()))
+    public = public_pem(private.public_key())
+    hint = hint_of(public)
     if expected is not None and hint != expected:
         raise SigningError(
             f"{path} is not the key that its record names: making it was interrupted",
             hint=f"`flowctl keys rotate {path.stem}` makes a new one.",
         )
     over_digest = ec.ECDSA(utils.Prehashed(SHA256()))
-    return SigningKey(hint, lambda digest: private.sign(digest, over_digest))
+    return SigningKey(hint, lambda digest: private.sign(digest, over_digest), public)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,19 @@ from flowctl_core.trust.names import (
 from flowctl_core.trust.repository import Repository
 
 _RESTORE = "Restore the folder from a backup."
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a registry's database says of a version."""
+
+    namespace: str
+    component: str
+    version: str
+    digests: Mapping[str, str]
+    """As in IndexedVersion; empty: those that the index has."""
+    published: datetime
+    yanked: Yank | None = None
 
 
 def init(
@@ -54,12 +68,16 @@ def init(
         repository.write(draft)
 
 
-def refresh(repository: Repository, *, everything: bool = False) -> None:
-    """Sign timestamp and snapshot anew, so that they do not expire; `everything`: root, targets and namespaces too."""
+def refresh(repository: Repository, *, everything: bool = False, roles: Iterable[str] = ()) -> None:
+    """Sign timestamp and snapshot anew, so that they do not expire, and `roles`.
+
+    `everything`: root, targets and namespaces too.
+    """
     with repository.edit() as draft:
         draft.changed.add("snapshot")
         if everything:
             draft.changed |= {"root", *draft.targets}
+        draft.changed |= {role for role in roles if draft.signed(role) is not None}
 
 
 def rotate(repository: Repository, role: str) -> None:
@@ -161,6 +179,46 @@ def yank(repository: Repository, namespace: str, component: str, version: str, r
         return entry
 
 
+def unyank(repository: Repository, namespace: str, component: str, version: str) -> IndexedVersion:
+    """Take a yank back. Raises TrustError when the version does not exist."""
+    with repository.edit() as draft:
+        index = _index(repository, draft, namespace, component)
+        known = index.versions.get(version)
+        if known is None:
+            listed = ", ".join(index.versions) or "none"
+            raise TrustError(f"there is no {namespace}/{component} {version}", hint=f"Published: {listed}.")
+        entry = known.model_copy(update={"yanked": None})
+        if known.yanked is not None:
+            _put_index(draft, index, version, entry)
+        return entry
+
+
+def record(repository: Repository, entries: Iterable[Recorded]) -> None:
+    """Bring the index to what is recorded elsewhere, as one change; again changes nothing, yanked or not.
+
+    Namespaces that it does not know are made, which takes the targets key. Raises TrustError for a version that has
+    other digests already: it means one thing for ever.
+    """
+    with repository.edit() as draft:
+        for each in entries:
+            if role_of(each.namespace) not in draft.targets:
+                draft.add_namespace(each.namespace, repository.keys.new(role_of(each.namespace)).public_key)
+            index = _index(repository, draft, each.namespace, each.component)
+            known = index.versions.get(check_version(each.version))
+            wanted = {name: check_digest(digest) for name, digest in each.digests.items()}
+            if known is None and not wanted:
+                raise TrustError(f"no digest of {each.component} {each.version} was given", hint="Name its digests.")
+            if known is not None and wanted and known.digests != wanted:
+                raise TrustError(
+                    f"{each.namespace}/{each.component} {each.version} was published with other digests",
+                    hint="Publish it as a new version.",
+                )
+            entry = known or IndexedVersion(digests=wanted, published=each.published)
+            entry = entry.model_copy(update={"yanked": each.yanked})
+            if entry != known:
+                _put_index(draft, index, each.version, entry)
+
+
 def read_key(name: str, path: Path, valid_from: datetime | None, valid_until: datetime | None) -> TrustedKey:
     """A key from a PEM file. Raises TrustError."""
     try:
@@ -168,6 +226,11 @@ def read_key(name: str, path: Path, valid_from: datetime | None, valid_until: da
     except (OSError, UnicodeDecodeError) as error:
         raise TrustError(f"{path} cannot be read as a public key: {error}", hint="Name a file in PEM.") from error
     return TrustedKey(name=name, public_key=text, valid_from=valid_from, valid_until=valid_until)
+
+
+def trusted_keys(repository: Repository) -> TrustedKeys:
+    """The keys that clients are told to believe. Raises TrustError."""
+    return _keys(repository, repository.load())
 
 
 def _keys(repository: Repository, draft: Draft) -> TrustedKeys:

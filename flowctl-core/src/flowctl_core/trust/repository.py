@@ -53,6 +53,8 @@ class Repository:
         self.folder = folder
         self.keys = keys
         self.lifetimes = lifetimes or Lifetimes()
+        self.written: list[Path] = []
+        """What this object wrote, in its order; whoever serves a copy takes it from here."""
         self._metadata = folder / "metadata"
         self._targets = folder / "targets"
 
@@ -77,7 +79,7 @@ class Repository:
         if not self.exists:
             raise TrustError(f"{self.folder} is no trust repository", hint="Make one: `flowctl trust init`.")
         with self.locked():
-            draft = self._load()
+            draft = self.load()
             yield draft
             self.write(draft)
 
@@ -85,7 +87,7 @@ class Repository:
         """Fingerprint and roles. Raises TrustError."""
         if not self.exists:
             raise TrustError(f"{self.folder} is no trust repository", hint="Make one: `flowctl trust init`.")
-        draft = self._load()
+        draft = self.load()
         root = draft.root.signed
         data = self._read(self._metadata / f"{root.version}.root.json")
         roles = [
@@ -116,20 +118,35 @@ class Repository:
             file = self._target_file(path, sha256(data).hexdigest())
             with system_refusals(file.parent, "made"):
                 file.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(file, data)
+            self._place(file, data)
         root = signed.pop("root", None)
         timestamp = signed.pop("timestamp", None)
         for role, (version, data) in signed.items():
-            atomic_write(self._metadata / f"{version}.{role}.json", data)
+            self._place(self._metadata / f"{version}.{role}.json", data)
         # Timestamp and snapshot are signed by the keys of the old root and of the new one, so between the two
         # renames, too, every client finds a chain that it can follow.
         if timestamp is not None:
-            atomic_write(self._metadata / "timestamp.json", timestamp[1])
+            self._place(self._metadata / "timestamp.json", timestamp[1])
         if root is not None:
-            atomic_write(self._metadata / f"{root[0]}.root.json", root[1])
-            atomic_write(self._metadata / "root.json", root[1])
+            self._place(self._metadata / f"{root[0]}.root.json", root[1])
+            self._place(self._metadata / "root.json", root[1])
 
-    def _load(self) -> Draft:
+    def current(self) -> set[Path]:
+        """The files that a client reads which begins now: all roots, and what the newest timestamp leads to."""
+        draft = self.load()
+        found = {self._metadata / "timestamp.json", *self._metadata.glob("*root.json")}
+        found.add(self._metadata / f"{draft.snapshot.signed.version}.snapshot.json")
+        for role, metadata in draft.targets.items():
+            found.add(self._metadata / f"{metadata.signed.version}.{role}.json")
+            found |= {self._target_file(path, info.hashes["sha256"]) for path, info in metadata.signed.targets.items()}
+        return found
+
+    def _place(self, file: Path, data: bytes) -> None:
+        atomic_write(file, data)
+        self.written.append(file)
+
+    def load(self) -> Draft:
+        """The current state. Raises TrustError."""
         version = 1
         while (self._metadata / f"{version + 1}.root.json").exists():
             version += 1
