@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowctl_core.errors import SigningError, TrustError, VerificationError
+from flowctl_core.models.trust import Yank
 from flowctl_core.trust import pinning, publishing
 from flowctl_core.trust.repository import Repository
 from flowctl_core.trust.role_keys import KeyFolders
@@ -30,6 +31,47 @@ def test_publish_then_yank(world: World) -> None:
         with pytest.raises(VerificationError, match=r"yanked on .*: loses data") as caught:
             index.check_version("1.0.0", {"greeting": ONE})
         assert caught.value.check == "identity"
+
+
+def test_a_yank_can_be_taken_back(world: World) -> None:
+    publishing.yank(world.repository, "acme", "greeting", "1.0.0", "loses data")
+    publishing.unyank(world.repository, "acme", "greeting", "1.0.0")
+    with world.client() as store:
+        index = store.index("acme", "greeting")
+        assert index is not None
+        assert index.check_version("1.0.0", {"greeting": ONE}, newest=True)
+    with pytest.raises(TrustError, match=r"there is no acme/greeting 3\.0\.0"):
+        publishing.unyank(world.repository, "acme", "greeting", "3.0.0")
+
+
+def test_a_database_is_entered_as_one_change(world: World) -> None:
+    at = datetime(2026, 1, 2, tzinfo=UTC)
+    why = Yank(at=at, reason="loses data")
+    new = publishing.Recorded("other", "parting", "0.1.0", {"parting": TWO}, at)
+    yanked = publishing.Recorded("acme", "greeting", "1.0.0", {}, at, why)
+    for _ in range(2):
+        publishing.record(world.repository, [new, yanked])
+    with world.client() as store:
+        index, other = store.index("acme", "greeting"), store.index("other", "parting")
+        assert index is not None and other is not None
+        assert index.versions["1.0.0"].yanked == why
+        assert index.versions["1.0.0"].digests == {"greeting": ONE}
+        assert other.versions["0.1.0"].published == at
+    written = len(world.repository.written)
+    with pytest.raises(TrustError, match="was published with other digests"):
+        publishing.record(world.repository, [publishing.Recorded("acme", "greeting", "1.0.0", {"greeting": TWO}, at)])
+    assert len(world.repository.written) == written
+
+
+def test_what_is_current_is_all_that_a_client_needs(world: World) -> None:
+    world.publish("2.0.0", TWO)
+    current = world.repository.current()
+    for path in world.repository.folder.rglob("*.json"):
+        if path not in current:
+            path.unlink()
+    with world.client() as store:
+        index = store.index("acme", "greeting")
+        assert index is not None and index.newest() == "2.0.0"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,8 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, insert
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from flowctl_core.models import Subject
@@ -24,6 +22,7 @@ from flowctl_core.package.referrers import BUNDLE, Referrer, annotations_of, ref
 from flowctl_registry.blobs.store import BlobStore
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import artifacts, blobs, claims, image_blobs, manifests
+from flowctl_registry.database.upsert import insert_new
 from flowctl_registry.signer.keys import SignerKeys
 from flowctl_registry.signer.subjects import ATTESTATION, Recorded, is_signed, read_recorded
 
@@ -122,7 +121,8 @@ def _record(
     moment = now(connection)
     for digest, data in sorted(made.items()):
         values = {"digest": digest, "size": len(data), "stored_at": moment, "doomed_at": None}
-        _insert(connection, blobs, values, ["digest"], {"doomed_at": None, "stored_at": moment})
+        if not insert_new(connection, blobs, values):
+            connection.execute(update(blobs).where(blobs.c.digest == digest).values(doomed_at=None, stored_at=moment))
     connection.execute(
         insert(artifacts).values(
             version_id=recorded.version_id,
@@ -134,12 +134,11 @@ def _record(
             media_type=BUNDLE,
         )
     )
-    component = recorded.component_id
+    owner = {"component_id": recorded.component_id, "version_id": recorded.version_id}
     for each in referrers:
         values = {
-            "component_id": component,
+            **owner,
             "digest": each.digest,
-            "version_id": recorded.version_id,
             "media_type": documents.MANIFEST,
             "size": each.size,
             "subject": each.subject,
@@ -147,25 +146,9 @@ def _record(
             "annotations": each.annotations,
             "references": list(each.references),
         }
-        _insert(connection, manifests, values, ["component_id", "digest"])
+        insert_new(connection, manifests, values)
         for digest in (each.digest, *each.references):
-            values = {"component_id": component, "digest": digest}
-            _insert(connection, image_blobs, values, ["component_id", "digest"])
-
-
-def _insert(
-    connection: Connection,
-    table: Table,
-    values: dict[str, Any],
-    key: list[str],
-    update: dict[str, Any] | None = None,
-) -> None:
-    """Insert, or `update` what has the same key."""
-    insertion = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table).values(**values)
-    if update is None:
-        connection.execute(insertion.on_conflict_do_nothing(index_elements=key))
-    else:
-        connection.execute(insertion.on_conflict_do_update(index_elements=key, set_=update))
+            insert_new(connection, image_blobs, {**owner, "digest": digest})
 
 
 def _digest(data: bytes) -> str:

@@ -81,7 +81,7 @@ def read_recorded(connection: Connection, version_id: int) -> Recorded:
         each.digest: each
         for each in connection.execute(
             select(manifests.c.digest, manifests.c.media_type, manifests.c.size).where(
-                manifests.c.component_id == row.component_id, manifests.c.digest.in_(sorted(set(found.values())))
+                manifests.c.version_id == version_id, manifests.c.digest.in_(sorted(set(found.values())))
             )
         )
     }
