@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from flowctl_core.errors import ConfigError
 
@@ -18,6 +20,16 @@ class Section(BaseModel):
     """A part of the settings; unknown names are errors, since a typing error must not switch protection off."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def is_loopback_url(url: str) -> bool:
+    """Does plain http to it stay on this machine?"""
+    parsed = urlsplit(url)
+    try:
+        host = parsed.hostname or ""
+        return parsed.scheme == "http" and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
+    except ValueError:
+        return False
 
 
 class Limits(Section):
@@ -37,6 +49,8 @@ class Limits(Section):
     """How long an upload that is not committed keeps its blobs."""
     receive_timeout_s: float = 30
     """How long a client may send nothing in the middle of a body."""
+    receive_bytes_per_s: int = 1_000
+    """What a client that sends a body must reach on average, after `receive_timeout_s`; 0 is no limit."""
     requests_per_minute: int = 1_200
     """Of one address without a token; 0 is no limit."""
     token_requests_per_minute: int = 6_000
@@ -61,18 +75,38 @@ class Server(Section):
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
-    """Networks (CIDR) whose `Forwarded`/`X-Forwarded-*` headers are believed."""
+    """Networks (CIDR) whose `X-Forwarded-For` and `X-Forwarded-Proto` headers are believed."""
     accel_prefix: str | None = None
     """Internal location of a proxy that sends the files itself (`X-Accel-Redirect`)."""
     shutdown_s: float = 30
     """How long running requests may finish after SIGTERM."""
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ipaddress.ip_network(each)) for each in networks)
+
+    @model_validator(mode="after")
+    def _certificate_with_key(self) -> Server:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        return self
 
 
 class Issuer(Section):
     """An OIDC issuer whose tokens are taken for trusted publishing."""
 
     url: str
+    """As its tokens say in `iss`; https, except on loopback."""
     audience: str = "flowctl-registry"
+    """What tokens must be made for."""
+
+    @field_validator("url")
+    @classmethod
+    def _secure(cls, url: str) -> str:
+        if not (url.startswith("https://") or is_loopback_url(url)):
+            raise ValueError("an issuer needs https://")
+        return url
 
 
 class Access(Section):

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import logging
 
 from starlette.requests import Request
 
 from flowctl_registry.access import roles, tokens
+from flowctl_registry.access.limiting import Limiter, client_address
 from flowctl_registry.access.principal import Action, Principal
 from flowctl_registry.database.engine import reading
-from flowctl_registry.errors import BadRequestError, UnauthorizedError, UnavailableError
+from flowctl_registry.errors import BadRequestError, UnauthorizedError
 from flowctl_registry.services import Services
-
-_LOG = logging.getLogger(__name__)
 
 
 def authenticate(services: Services, request: Request, action: Action | None, path: dict[str, str]) -> Principal:
@@ -31,19 +29,29 @@ def authenticate(services: Services, request: Request, action: Action | None, pa
 
 def identify(services: Services, request: Request) -> Principal:
     """The caller, whatever it may do. Raises UnauthorizedError for a token that is not valid, TooManyRequestsError."""
-    token = sent_token(request)
-    if token is None:
-        return Principal()
+    limiter, address = limiter_of(request), client_address(request)
+    limiter.check_logins(address)
     try:
-        principal = tokens.find_principal(services, token)
-    except UnavailableError:
-        _LOG.warning("a token cannot be looked up")
+        token = sent_token(request)
+        principal = Principal() if token is None else tokens.find_principal(services, token)
+        if principal is None:
+            raise UnauthorizedError(
+                "the token is unknown, expired or revoked", hint="Make a new one with `flowctl-registry token create`."
+            )
+    except UnauthorizedError:
+        limiter.count_failure(address)
         raise
-    if principal is None:
-        raise UnauthorizedError(
-            "the token is unknown, expired or revoked", hint="Make a new one with `flowctl-registry token create`."
-        )
+    if principal.token_id is None:
+        limiter.count_address(address)
+    else:
+        limiter.count_token(principal.token_id)
     return principal
+
+
+def limiter_of(request: Request) -> Limiter:
+    """This process's counters."""
+    limiter: Limiter = request.app.state.limiter
+    return limiter
 
 
 def allow(
