@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 
 from flowctl_core.errors import FlowctlError
+from flowctl_registry.access.issuers import Keys
+from flowctl_registry.access.limiting import Limiter
 from flowctl_registry.api.endpoints import ENDPOINTS
 from flowctl_registry.problems import on_error
 from flowctl_registry.services import Services
@@ -27,7 +31,10 @@ def create_app(settings: Settings) -> Starlette:
     app = Starlette(
         routes=[endpoint.route(services) for endpoint in ENDPOINTS],
         exception_handlers={HTTPException: on_error, FlowctlError: on_error, Exception: on_error},
+        middleware=[Middleware(wrap_asgi_with_proxy_headers, trusted_hosts=list(settings.server.trusted_proxies))],
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.limiter = Limiter(settings.limits)
+    app.state.oidc_keys = Keys()
     return app

@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from granian.constants import Interfaces
+from granian.constants import Interfaces, SSLProtocols
 from granian.server import Server
 
 from flowctl_registry.app import create_app
@@ -30,6 +30,9 @@ def serve(settings: Settings) -> None:
             port=settings.server.port,
             interface=Interfaces.ASGI,
             workers=settings.server.workers,
+            ssl_cert=settings.server.tls_certificate,
+            ssl_key=settings.server.tls_key,
+            ssl_protocol_min=SSLProtocols.tls12,
             log_access=False,
             workers_kill_timeout=int(settings.server.shutdown_s),
         ).serve(target_loader=lambda: create_app(settings), wrap_loader=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -182,7 +183,7 @@ def load_settings(file: Path | None, environment: Mapping[str, str] | None = Non
     environment = os.environ if environment is None else environment
     for name, value in sorted(environment.items()):
         if name.startswith(PREFIX) and name != PREFIX + "CONFIG":
-            _put(values, name.removeprefix(PREFIX).lower().split("__"), value, name)
+            _put(values, name.removeprefix(PREFIX).lower().split("__"), _listed(value), name)
     for name, value in flags.items():
         if value is not None:
             _put(values, name.split("__"), value, name)
@@ -193,6 +194,16 @@ def load_settings(file: Path | None, environment: Mapping[str, str] | None = Non
         raise ConfigError(
             "the registry's settings are wrong: " + "; ".join(told), hint="docs/operators/registry.md lists them."
         ) from None
+
+
+def _listed(value: str) -> Any:
+    """Lists and mappings in the environment are JSON."""
+    if value[:1] not in "[{":
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def _put(values: dict[str, Any], path: list[str], value: Any, name: str) -> None:

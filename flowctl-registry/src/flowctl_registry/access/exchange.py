@@ -38,14 +38,13 @@ def exchange(services: Services, keys: Keys, token: str, request_id: str | None 
         if not found:
             told = ", ".join(f"{name} {claims[name]!r}" for name in _SHOWN if isinstance(claims.get(name), str))
             raise ForbiddenError(
-                f"no namespace trusts this publisher: {told[:500]}", hint="An owner adds it to the namespace's publishers."
+                f"no namespace trusts this publisher: {told[:500]}",
+                hint="An owner adds it to the namespace's publishers.",
             )
         moment = now(connection)
         _sweep(connection, moment)
         ends = datetime.fromtimestamp(claims["exp"] + 2 * LEEWAY_S, UTC)
-        if not insert_new(
-            connection, spent_tokens, {"issuer": issuer.url, "jti": claims["jti"], "expires_at": ends}
-        ):
+        if not insert_new(connection, spent_tokens, {"issuer": issuer.url, "jti": claims["jti"], "expires_at": ends}):
             raise UnauthorizedError("the OIDC token was exchanged before", hint="Ask the issuer for a new one.")
         grants = list(dict.fromkeys((row.namespace, row.component) for row in found))
         made = tokens.create(

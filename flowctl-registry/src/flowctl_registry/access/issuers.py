@@ -156,4 +156,6 @@ def _fetch(issuer: Issuer) -> KeySet:
 
 
 def _wrong(why: str) -> UnauthorizedError:
-    return UnauthorizedError(f"the OIDC token is not taken: {why}", hint="docs/operators/registry-access.md has it all.")
+    return UnauthorizedError(
+        f"the OIDC token is not taken: {why}", hint="docs/operators/registry-access.md has it all."
+    )

@@ -31,13 +31,10 @@ def check(
             raise _forbidden(action)
         return
     private, allowed = _allowed(connection, principal, namespace, component)
-    if private and "read" not in allowed:
+    if private and not allowed:
         raise no_namespace(namespace)
-    if action == "read":
-        if not (anonymous_read or "read" in principal.actions):
-            raise _forbidden(action)
-        return
-    if action not in allowed:
+    public_read = action == "read" and not private and (anonymous_read or "read" in principal.actions)
+    if action not in allowed and not public_read:
         raise _forbidden(action)
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from flowctl_registry.api import (
+    audit,
     health,
+    namespaces,
+    publishers,
+    tokens,
     trust,
     uploads,
     versions,
@@ -17,4 +21,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *uploads.ENDPOINTS,
     *versions.ENDPOINTS,
     *yanks.ENDPOINTS,
+    *tokens.ENDPOINTS,
+    *namespaces.ENDPOINTS,
+    *publishers.ENDPOINTS,
+    *audit.ENDPOINTS,
 )

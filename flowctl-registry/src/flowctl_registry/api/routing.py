@@ -18,10 +18,19 @@ from flowctl_registry.access.authenticate import authenticate
 from flowctl_registry.access.principal import Action, Principal
 from flowctl_registry.api.body import read_body
 from flowctl_registry.errors import BadRequestError
+from flowctl_registry.models.access import USER_PATTERN
 from flowctl_registry.models.names import DIGEST_PATTERN, NAME_PATTERN, VERSION_PATTERN
 from flowctl_registry.services import Services
 
-_PATTERNS = {"ns": NAME_PATTERN, "name": NAME_PATTERN, "version": VERSION_PATTERN, "digest": DIGEST_PATTERN}
+_PATTERNS = {
+    "ns": NAME_PATTERN,
+    "name": NAME_PATTERN,
+    "version": VERSION_PATTERN,
+    "digest": DIGEST_PATTERN,
+    "user": USER_PATTERN,
+    "token": r"^[0-9a-f]{16}$",
+    "publisher": r"^[1-9][0-9]{0,17}$",
+}
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -38,6 +47,11 @@ class Call:
     """An instance of the endpoint's `query` model; None where it has none."""
     body: Any
     """An instance of the endpoint's `body` model; None where it has none."""
+
+    @property
+    def request_id(self) -> str | None:
+        """As in the logs; for the audit log."""
+        return getattr(self.request.state, "request_id", None)
 
 
 Handler = Callable[[Call], Any]
@@ -120,7 +134,7 @@ def checked_path(parameters: dict[str, Any]) -> dict[str, str]:
 
 
 async def _body(model: type[_Model], services: Services, request: Request) -> _Model:
-    data = await read_body(request, services.settings.limits.json_bytes, services.settings.limits.receive_timeout_s)
+    data = await read_body(request, services.settings.limits.json_bytes, services.settings.limits)
     try:
         return model.model_validate_json(data)
     except ValidationError as error:

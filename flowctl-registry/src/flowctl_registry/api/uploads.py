@@ -29,7 +29,7 @@ async def put_blob(call: Call) -> None:
     if call.request.headers.get("content-encoding", "identity") != "identity":
         raise BadRequestError("compressed bodies are not taken")
     size = await to_thread.run_sync(uploads.wanted, services, _key(call), digest)
-    await services.blobs.write(digest, size, chunks(call.request, services.settings.limits.receive_timeout_s))
+    await services.blobs.write(digest, size, chunks(call.request, services.settings.limits))
     await to_thread.run_sync(uploads.stored, services, _key(call), digest, size)
 
 

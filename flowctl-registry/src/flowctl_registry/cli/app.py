@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -44,12 +45,25 @@ def serve(
     data: Data = None,
     host: Annotated[str | None, typer.Option(help="Address to listen at.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen at.")] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Serve https with this certificate chain (PEM).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
 ) -> None:
     """Serve the registry; with nothing configured, an embedded one in ./registry-data."""
     from flowctl_registry.server import serve as run_server
     from flowctl_registry.settings import load_settings
 
-    run_server(load_settings(config, data=data, server__host=host, server__port=port))
+    run_server(
+        load_settings(
+            config,
+            data=data,
+            server__host=host,
+            server__port=port,
+            server__tls_certificate=tls_certificate,
+            server__tls_key=tls_key,
+        )
+    )
 
 
 @app.command()

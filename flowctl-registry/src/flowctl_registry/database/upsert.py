@@ -11,4 +11,5 @@ from sqlalchemy.dialects import postgresql, sqlite
 def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> bool:
     """Insert a row unless its key is there already; False when it was."""
     insertion = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-    return connection.execute(insertion.values(**values).on_conflict_do_nothing()).rowcount == 1
+    asked = insertion.values(**values).on_conflict_do_nothing().returning(*table.primary_key)
+    return connection.execute(asked).first() is not None
