@@ -29,6 +29,35 @@ spec:
     container: {{base: scratch}}
 """
 
+GO_COMPONENT = """\
+apiVersion: component.flowctl.io/v1
+kind: ComponentSpec
+metadata: {{name: {name}, version: {version}, description: Says where it runs, license: Apache-2.0}}
+spec:
+  type: source
+  languages:
+    - name: go
+      build: {{container: {{base: scratch}}}}
+"""
+MAIN = """\
+package main
+
+import (
+	"fmt"
+	"runtime"
+)
+
+func main() { fmt.Println("a word from", runtime.GOOS+"/"+runtime.GOARCH) }
+"""
+
+
+def build_go_release(root: Path, home: Path, name: str, version: str, platforms: tuple[str, ...]) -> Path:
+    """The `dist/` of a new component in Go, which says for which platform it was built."""
+    (root / "component.yaml").write_text(GO_COMPONENT.format(name=name, version=version))
+    (root / "go.mod").write_text(f"module example.com/{name}\n\ngo 1.23\n")
+    (root / "main.go").write_text(MAIN)
+    return _build(root, home, platforms)
+
 
 def build_release(root: Path, home: Path, name: str, version: str, platforms: tuple[str, ...]) -> Path:
     """The `dist/` of a new component in an empty folder."""
@@ -37,6 +66,10 @@ def build_release(root: Path, home: Path, name: str, version: str, platforms: tu
         unavailable("busybox (Debian: busybox-static), a static program for an image from scratch")
     (root / "component.yaml").write_text(COMPONENT.format(name=name, version=version))
     (root / "make.sh").write_text(f"mkdir -p bin && cp {busybox} bin/{name}\n")
+    return _build(root, home, platforms)
+
+
+def _build(root: Path, home: Path, platforms: tuple[str, ...]) -> Path:
     identity = ("-c", "user.name=a", "-c", "user.email=a@b.c")
     for words in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "first")):
         subprocess.run(["git", *identity, *words], cwd=root, check=True)
