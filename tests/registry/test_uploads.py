@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import secrets
+import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -100,3 +103,28 @@ def test_a_quota_counts_what_is_announced(open_registry: Callable[..., Any], tmp
         assert client.request("DELETE", f"{base}/{held['id']}").status_code == 204
         assert client.publish(release, namespace, "sample", "1.0.0", kind="bundles").status_code == 201
         assert client.publish(release, namespace, "sample", "1.0.0", kind="bundles").status_code == 403
+
+
+def test_naming_the_digest_of_a_private_file_does_not_give_it(registry: Registry, release: Path) -> None:
+    """Somebody who learnt digests of a private release must send the bytes, as if nobody had."""
+    private, other = registry.namespace(private=True), registry.namespace()
+    client = registry.client()
+    own = private_release(release)
+    assert client.publish(own, private, "greeting", "1.2.0").status_code == 201
+    secret = next(file for file in files_of(own) if file["path"] == "metadata/private.json")
+    asked = {"version": "1.2.0", "files": files_of(own)}
+    begun = client.post(f"/v1/components/{other}/greeting/uploads", json=asked).json()
+    assert secret["digest"] in begun["missing"]
+    refused = client.post(f"/v1/components/{other}/greeting/uploads/{begun['id']}/commit")
+    assert refused.status_code == 422 and "missing" in refused.json()["detail"]
+    again = client.post(f"/v1/components/{private}/greeting/uploads", json=asked).json()
+    assert again["missing"] == []
+
+
+def private_release(release: Path) -> Path:
+    """The release with a file that no other has."""
+    copy = release.parent / "private"
+    if not copy.exists():
+        shutil.copytree(release, copy)
+        (copy / "metadata" / "private.json").write_text(json.dumps({"secret": secrets.token_hex(16)}))
+    return copy

@@ -16,11 +16,11 @@ import hashlib
 from collections.abc import Iterable
 from datetime import timedelta
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, or_, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flowctl_registry.database.engine import now, writing
-from flowctl_registry.database.tables import blobs, claims
+from flowctl_registry.database.tables import artifacts, blobs, claims, components, namespaces, versions
 from flowctl_registry.errors import UnavailableError
 from flowctl_registry.services import Services
 
@@ -72,6 +72,37 @@ def live(connection: Connection, digests: Iterable[str]) -> set[str]:
         )
         found |= set(connection.execute(query).scalars())
     return found
+
+
+def usable(connection: Connection, holder: str, namespace: str, digests: Iterable[str]) -> set[str]:
+    """Live blobs that a holder need not send: it did, or a version shows them that its namespace's readers can see.
+
+    Naming a digest proves nothing: else whoever learns that of a private file could publish it, and so read it.
+    """
+    there = sorted(live(connection, digests))
+    found: set[str] = set()
+    for start in range(0, len(there), _PART):
+        part = there[start : start + _PART]
+        sent = select(claims.c.digest).where(claims.c.holder == holder, claims.c.digest.in_(part), claims.c.sent)
+        listed = (
+            select(artifacts.c.digest)
+            .join(versions, versions.c.id == artifacts.c.version_id)
+            .join(components, components.c.id == versions.c.component_id)
+            .join(namespaces, namespaces.c.name == components.c.namespace)
+            .where(
+                artifacts.c.digest == blobs.c.digest,
+                versions.c.state == "published",
+                or_(namespaces.c.private.is_(False), namespaces.c.name == namespace),
+            )
+        )
+        shown = select(blobs.c.digest).where(blobs.c.digest.in_(part), listed.exists())
+        found |= set(connection.execute(union(sent, shown)).scalars())
+    return found
+
+
+def note_sent(connection: Connection, holder: str, digest: str) -> None:
+    """A holder has sent a blob whole."""
+    connection.execute(update(claims).where(claims.c.holder == holder, claims.c.digest == digest).values(sent=True))
 
 
 def may_write(connection: Connection, digest: str) -> None:

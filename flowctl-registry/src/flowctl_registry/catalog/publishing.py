@@ -58,7 +58,7 @@ def commit(services: Services, key: uploads.Key, actor: str, request_id: str | N
     """
     with reading(services.engine) as connection:
         version, publisher, files = uploads.files_of(connection, key)
-        _complete(connection, files)
+        _complete(connection, key, files)
     limit = services.settings.limits.document_bytes
     contents = read_contents(key.kind, key.name, version, files, lambda digest: services.blobs.read(digest, limit))
     release = Release(key, version, publisher, sum({file.digest: file.size for file in files}.values()))
@@ -83,8 +83,9 @@ def update_index(services: Services) -> None:
         _LOG.warning("the signed index is behind: %s", error.message)
 
 
-def _complete(connection: Connection, files: tuple[UploadedFile, ...]) -> None:
-    missing = {file.digest for file in files} - claims.live(connection, {file.digest for file in files})
+def _complete(connection: Connection, key: uploads.Key, files: tuple[UploadedFile, ...]) -> None:
+    digests = {file.digest for file in files}
+    missing = digests - claims.usable(connection, key.id, key.namespace, digests)
     if missing:
         raise InvalidReleaseError(
             f"{len(missing)} blobs are missing, among them {min(missing)}", hint="Send them, then commit again."
@@ -96,7 +97,7 @@ def _recorded(
 ) -> tuple[int, str]:
     def change(connection: Connection) -> tuple[int, str]:
         claims.guard(connection)
-        _complete(connection, files)
+        _complete(connection, release.key, files)
         return _record(connection, services.settings.limits, release, contents)
 
     for _ in range(_ATTEMPTS):

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from flowctl_registry.catalog.claims import claim, guard, live, may_write, record, release
+from flowctl_registry.catalog.claims import claim, guard, may_write, note_sent, record, release, usable
 from flowctl_registry.catalog.quota import check_quota
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import claims, uploads
@@ -99,7 +99,7 @@ def files_of(connection: Connection, key: Key) -> tuple[str, str, tuple[Uploaded
 
 def _shown(connection: Connection, key: Key) -> Upload:
     version, _, files = files_of(connection, key)
-    present = live(connection, {file.digest for file in files})
+    present = usable(connection, key.id, key.namespace, {file.digest for file in files})
     expires = connection.execute(select(uploads.c.expires_at).where(uploads.c.id == key.id)).scalar_one()
     missing = tuple(dict.fromkeys(file.digest for file in files if file.digest not in present))
     return Upload(
@@ -139,6 +139,7 @@ def stored(services: Services, key: Key, digest: str, size: int) -> None:
         guard(connection)
         files_of(connection, key)
         record(connection, digest, size)
+        note_sent(connection, key.id, digest)
         _renew(connection, key, services.settings.limits.upload_ttl_s)
 
     writing(services.engine, change)

@@ -142,6 +142,7 @@ claims = Table(
     metadata,
     Column("holder", String(64), primary_key=True),  # id of the upload, or of a build
     Column("digest", String(71), primary_key=True),
+    Column("sent", Boolean, nullable=False, default=False),  # its holder has had the bytes
     Column("expires_at", Moment, nullable=False),
     Index("ix_claims_digest", "digest"),
     Index("ix_claims_expires_at", "expires_at"),

@@ -55,6 +55,7 @@ def upgrade() -> None:
         "claims",
         sa.Column("holder", sa.String(length=64), nullable=False),
         sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("sent", sa.Boolean(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("holder", "digest", name=op.f("pk_claims")),
     )
