@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from flowctl_registry.access import tokens
-from flowctl_registry.access.principal import ACTIONS, Principal
+from flowctl_registry.access.principal import Principal
 from flowctl_registry.access.roles import check
 from flowctl_registry.errors import BadRequestError, ForbiddenError, RegistryError
 from flowctl_registry.models.access import TokenDocument, TokenRequest
-
-ALL = ACTIONS
-
-
-def request(values: Mapping[str, Any]) -> TokenRequest:
-    """What a command asks for. Raises BadRequestError."""
-    try:
-        return TokenRequest.model_validate(values)
-    except ValidationError as error:
-        told = "; ".join(".".join(map(str, each["loc"])) + ": " + each["msg"] for each in error.errors())
-        raise BadRequestError(f"there can be no such token: {told}") from None
 
 
 def values(asked: TokenRequest, user: str, created_by: str) -> dict[str, Any]:

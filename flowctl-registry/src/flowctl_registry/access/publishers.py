@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from flowctl_registry import audit
+from flowctl_registry.access.names import requested
 from flowctl_registry.access.namespaces import find
 from flowctl_registry.database.engine import now
 from flowctl_registry.database.tables import publishers
@@ -19,6 +20,15 @@ _IDENTIFYING = frozenset({"sub", "repository", "repository_id", "project_path", 
 """One of them is needed. `job_workflow_ref` is none: everybody may call a public reusable workflow."""
 _PREFIXES = frozenset({"job_workflow_ref", "workflow_ref", "ref"})
 """Claims that change with every release, so that their required value may end in `*`."""
+
+
+def request(issuer: str, claims: Sequence[str], component: str | None) -> PublisherRequest:
+    """What a command asks for. Raises BadRequestError."""
+    pairs = [claim.partition("=") for claim in claims]
+    if not all(equals for _, equals, _ in pairs):
+        raise BadRequestError("a claim has no value", hint="Write NAME=VALUE, as in repository=octo/greeting.")
+    values = {"issuer": issuer, "claims": {name: value for name, _, value in pairs}, "component": component}
+    return requested(PublisherRequest, values, "publisher")
 
 
 def add(

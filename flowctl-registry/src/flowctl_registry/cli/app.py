@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from flowctl_registry.cli import audit, namespace, token
+from flowctl_registry.cli import audit, namespace, publisher, token
 from flowctl_registry.cli.session import Config, Data
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 app.add_typer(token.app, name="token")
 app.add_typer(namespace.app, name="namespace")
+app.add_typer(publisher.app, name="publisher")
 app.add_typer(audit.app, name="audit")
 
 

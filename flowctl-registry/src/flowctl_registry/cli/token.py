@@ -30,17 +30,22 @@ def create(
 ) -> None:
     """Make a token and print it, this once; only its hash is kept."""
     from flowctl_registry.access import issuing, tokens
+    from flowctl_registry.access.names import requested
+    from flowctl_registry.access.principal import ACTIONS
     from flowctl_registry.database.engine import writing
+    from flowctl_registry.models.access import TokenRequest
 
-    asked = issuing.request(
+    asked = requested(
+        TokenRequest,
         {
             "name": name,
             "user": user,
-            "actions": issuing.ALL if admin else action or ["read", "publish"],
+            "actions": ACTIONS if admin else action or ["read", "publish"],
             "namespace": namespace,
             "component": component,
             "expires_in_days": days or None,
-        }
+        },
+        "token",
     )
     with database(config, data) as (_, engine):
         made = writing(engine, lambda connection: tokens.create(connection, **issuing.values(asked, user, OPERATOR)))
