@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey, RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
 AUDIENCE = "flowctl-registry"
 
@@ -71,12 +71,10 @@ class OidcIssuer:
         }
         return {name: value for name, value in (claims | changes).items() if value is not None}
 
-    def token(
-        self, *, key: RSAKey | ECKey | OctKey | None = None, header: dict[str, Any] | None = None, **changes: Any
-    ) -> str:
+    def token(self, *, key: RSAKey | ECKey | None = None, header: dict[str, Any] | None = None, **changes: Any) -> str:
         """A signed token; `header` and `key` are those of a forger."""
         key = key or self.rsa
-        algorithm = {"RSA": "RS256", "EC": "ES256", "oct": "HS256"}[key.key_type]
+        algorithm = {"RSA": "RS256", "EC": "ES256"}[key.key_type]
         told = {"alg": algorithm, "kid": key.kid, **(header or {})}
         told = {name: value for name, value in told.items() if value is not None}
         return jwt.encode(told, self.claims(**changes), key, algorithms=[told["alg"]])
