@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flowctl_registry.cli import audit, namespace, publisher, token
+from flowctl_registry.cli import audit, namespace, publisher, storage, token
 from flowctl_registry.cli.session import Config, Data
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -17,12 +17,14 @@ app.add_typer(token.app, name="token")
 app.add_typer(namespace.app, name="namespace")
 app.add_typer(publisher.app, name="publisher")
 app.add_typer(audit.app, name="audit")
+for command in (storage.migrate, storage.gc, storage.fsck, storage.backup, storage.restore):
+    app.command()(command)
 
 
 def run() -> int:
     """Do what the command line asks for."""
-    app(standalone_mode=False)
-    return 0
+    code = app(standalone_mode=False)
+    return code if isinstance(code, int) else 0
 
 
 def _print_version(asked: bool) -> None:
@@ -74,15 +76,3 @@ def signer(config: Config = None, data: Data = None) -> None:
     from flowctl_registry.signer.process import run as run_signer
 
     run_signer(load_settings(config, data=data))
-
-
-@app.command()
-def migrate(config: Config = None, data: Data = None) -> None:
-    """Bring the database to the schema of this release."""
-    from flowctl_registry.database import migrate as migrations
-    from flowctl_registry.database.engine import open_engine
-    from flowctl_registry.settings import load_settings
-
-    engine = open_engine(load_settings(config, data=data).database)
-    before = migrations.upgrade(engine)
-    typer.echo(f"the database has schema {migrations.current(engine)} (before: {before or 'none'})")

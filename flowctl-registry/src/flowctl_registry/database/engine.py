@@ -13,12 +13,13 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import QueuePool
 
 from flowctl_core.errors import ConfigError
-from flowctl_registry.errors import UnavailableError
+from flowctl_registry.errors import StorageFullError, UnavailableError
 
 _Result = TypeVar("_Result")
 _BUSY_MS = 10_000
 _ATTEMPTS = 5
 _AGAIN = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
+_FULL = ("53100",)  # PostgreSQL: disk full
 
 
 def open_engine(url: str) -> Engine:
@@ -73,6 +74,16 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A transaction that reads, and sees one moment only, however many statements it has. Raises UnavailableError."""
+    options: dict[str, Any] = {}
+    if engine.dialect.name == "postgresql":  # a SQLite transaction is one anyway
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with _told(), engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
 def writing(engine: Engine, change: Callable[[Connection], _Result]) -> _Result:
     """Run a change as one transaction, again when another one was in its way: `change` must have no other effect.
 
@@ -96,6 +107,10 @@ def _told() -> Iterator[None]:
     except (OperationalError, InterfaceError) as error:
         if getattr(error.orig, "sqlstate", None) in _AGAIN:
             raise
+        if getattr(error.orig, "sqlstate", None) in _FULL or "disk is full" in str(error.orig):
+            raise StorageFullError(
+                "the database has no room left", hint="The operator makes room on its disk; nothing was changed."
+            ) from error
         raise UnavailableError(
             "the database does not answer", hint="Try again; the registry's operator looks at its logs."
         ) from error
