@@ -99,12 +99,14 @@ def run_registry(
     s3_endpoint: str | None = None,
     apis: int | None = None,
     database_url: str | None = None,
+    restored_from: Path | None = None,
     **settings: str | int | float | bool,
 ) -> Iterator[Registry]:
     """Run one until the block ends. `settings` are named as in the environment: `limits__json_bytes=10`.
 
     "sqlite" is one `serve` with everything in a folder; "postgres" is `apis` (two) of them that share nothing but
     a new database of `postgres`, a new bucket of `s3` (`s3_endpoint`: a proxy before it) and the signer's socket.
+    `restored_from` is a backup's folder.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     data = folder / "data"
@@ -121,9 +123,12 @@ def run_registry(
             environment[f"{PREFIX}BLOB_OPTIONS__{name.upper()}"] = value
         environment[PREFIX + "SIGNER_SOCKET"] = str(data / "signer.sock")
         data.mkdir(parents=True, exist_ok=True)
-        subprocess.run([PROGRAM, "migrate"], env=environment, check=True, capture_output=True)
+        if restored_from is None:
+            subprocess.run([PROGRAM, "migrate"], env=environment, check=True, capture_output=True)
         signer = ServerProcess([PROGRAM, "signer"], folder / "signer.log", lambda: True, environment=environment)
         signer.ready = (data / "signer.sock").exists
+    if restored_from is not None:
+        subprocess.run([PROGRAM, "restore", str(restored_from)], env=environment, check=True, capture_output=True)
     api, urls = [], []
     for number in range(apis or (1 if backend == "sqlite" else 2)):
         port = free_port()
