@@ -16,7 +16,8 @@ from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import DataError, IntegrityError
 
 from flowctl_registry import audit
-from flowctl_registry.catalog import claims, uploads
+from flowctl_registry.blobs import claims
+from flowctl_registry.catalog import uploads
 from flowctl_registry.catalog.contents import Contents, read_contents
 from flowctl_registry.catalog.quota import check_quota
 from flowctl_registry.catalog.visible import publish_pending

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from flowctl_registry.catalog.claims import claim, guard, may_write, note_sent, record, release, usable
+from flowctl_registry.blobs.claims import claim, guard, may_write, note_sent, record, release, usable
 from flowctl_registry.catalog.quota import check_quota
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import claims, uploads

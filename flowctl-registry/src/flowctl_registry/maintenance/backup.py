@@ -19,9 +19,9 @@ from pathlib import Path
 from pydantic import ValidationError
 from sqlalchemy import Connection, select
 
+from flowctl_registry.blobs import claims
 from flowctl_registry.blobs.durable import make_durable
 from flowctl_registry.blobs.store import BlobStore
-from flowctl_registry.catalog import claims
 from flowctl_registry.database.engine import now, snapshot, writing
 from flowctl_registry.database.migrate import head
 from flowctl_registry.database.tables import blobs

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, update
 
-from flowctl_registry.catalog.claims import guard
+from flowctl_registry.blobs.claims import guard
 from flowctl_registry.database.engine import now, snapshot, writing
 from flowctl_registry.database.tables import blobs, versions
 from flowctl_registry.errors import NotFoundError

@@ -3,7 +3,7 @@
     sweep (uploads, pending versions, prereleases) ─► mark what nothing needs ─► after the grace period: take, remove
     the object, remove the row
 
-What is marked or taken is decided in transactions that `exclude` claims and references (catalog/claims.py). A gc that
+What is marked or taken is decided in transactions that `exclude` claims and references (blobs/claims.py). A gc that
 is killed leaves rows that the next one, or an upload of the same bytes, goes on with.
 """
 
@@ -17,9 +17,9 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, insert, or_, select, update
 
+from flowctl_registry.blobs.claims import DELETION_S, exclude, guard
 from flowctl_registry.blobs.durable import staged
 from flowctl_registry.blobs.store import StoredObject
-from flowctl_registry.catalog.claims import DELETION_S, exclude, guard
 from flowctl_registry.catalog.removal import forget, forgotten, given_up, remove
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import blobs, claims, spent_tokens, uploads

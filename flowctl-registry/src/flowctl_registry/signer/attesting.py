@@ -6,22 +6,20 @@ claims that run out, never half an attestation.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
 
-from sqlalchemy import Connection, Engine, delete, insert, update
+from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.exc import IntegrityError
 
 from flowctl_core.models import Subject
 from flowctl_core.package import documents
 from flowctl_core.package.referrers import BUNDLE, Referrer, annotations_of, referrer_manifest
+from flowctl_registry.blobs import claims
 from flowctl_registry.blobs.store import BlobStore
-from flowctl_registry.database.engine import now, reading, writing
-from flowctl_registry.database.tables import artifacts, blobs, claims, image_blobs, manifests
+from flowctl_registry.database.engine import reading, writing
+from flowctl_registry.database.tables import artifacts, image_blobs, manifests
 from flowctl_registry.database.upsert import insert_new
 from flowctl_registry.signer.keys import SignerKeys
 from flowctl_registry.signer.subjects import ATTESTATION, Recorded, is_signed, read_recorded
@@ -56,14 +54,15 @@ def attest(engine: Engine, store: BlobStore, keys: SignerKeys, version_id: int) 
     holder = f"signer-{version_id}"
     writing(engine, lambda connection: _claim(connection, holder, made))
     for digest, data in made.items():
-        asyncio.run(store.write(digest, len(data), _once(data)))
+        store.write_now(digest, len(data), [data])
 
     def change(connection: Connection) -> None:
+        claims.guard(connection)
         if is_signed(connection, version_id):
             return
         read_recorded(connection, version_id)
         _record(connection, recorded, attestation, referrers, made)
-        connection.execute(delete(claims).where(claims.c.holder == holder))
+        claims.release(connection, holder)
 
     try:
         writing(engine, change)
@@ -104,11 +103,10 @@ def _made(recorded: Recorded, keys: SignerKeys) -> tuple[str, list[_Manifest], d
 
 
 def _claim(connection: Connection, holder: str, made: dict[str, bytes]) -> None:
-    connection.execute(delete(claims).where(claims.c.holder == holder))
-    expires = now(connection) + timedelta(seconds=_CLAIM_S)
-    connection.execute(
-        insert(claims), [{"holder": holder, "digest": digest, "expires_at": expires} for digest in sorted(made)]
-    )
+    claims.guard(connection)
+    claims.claim(connection, holder, made, _CLAIM_S)
+    for digest in made:
+        claims.may_write(connection, digest)
 
 
 def _record(
@@ -118,11 +116,8 @@ def _record(
     referrers: list[_Manifest],
     made: dict[str, bytes],
 ) -> None:
-    moment = now(connection)
     for digest, data in sorted(made.items()):
-        values = {"digest": digest, "size": len(data), "stored_at": moment, "doomed_at": None}
-        if not insert_new(connection, blobs, values):
-            connection.execute(update(blobs).where(blobs.c.digest == digest).values(doomed_at=None, stored_at=moment))
+        claims.record(connection, digest, len(data))
     connection.execute(
         insert(artifacts).values(
             version_id=recorded.version_id,
@@ -153,7 +148,3 @@ def _record(
 
 def _digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data

@@ -12,17 +12,15 @@ PostgreSQL shows a statement what was committed before that statement.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from datetime import timedelta
 
 from sqlalchemy import Connection, delete, or_, select, union, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from flowctl_registry.database.engine import now, writing
+from flowctl_registry.database.engine import now
 from flowctl_registry.database.tables import artifacts, blobs, claims, components, namespaces, versions
 from flowctl_registry.errors import UnavailableError
-from flowctl_registry.services import Services
 
 _LOCK = 7013527
 _PART = 500
@@ -128,32 +126,6 @@ def record(connection: Connection, digest: str, size: int) -> None:
     )
     if done.rowcount == 0:
         raise _deleting(digest)
-
-
-def keep_bytes(services: Services, holder: str, data: bytes, ttl_s: float = 3600) -> str:
-    """Store a small blob, claimed by `holder` until a row refers to it; returns its digest.
-
-    Again changes nothing. The caller releases the claim when the reference is committed, or lets it run out.
-    Raises StorageFullError, UnavailableError.
-    """
-    digest = "sha256:" + hashlib.sha256(data).hexdigest()
-
-    def begin(connection: Connection) -> bool:
-        guard(connection)
-        claim(connection, holder, [digest], ttl_s)
-        if live(connection, [digest]):
-            return True
-        may_write(connection, digest)
-        return False
-
-    def end(connection: Connection) -> None:
-        guard(connection)
-        record(connection, digest, len(data))
-
-    if not writing(services.engine, begin):
-        services.blobs.write_now(digest, len(data), [data])
-        writing(services.engine, end)
-    return digest
 
 
 def _insert(connection: Connection) -> type[postgresql.Insert] | type[sqlite.Insert]:
