@@ -1,52 +1,104 @@
-"""Running the service: the signer beside it, then granian."""
+"""Running the service: the signer beside it, then granian's workers.
+
+This process stays small: it watches the others, and imports nothing that they alone need.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 from granian.constants import Interfaces, SSLProtocols
+from granian.log import LogLevels
 from granian.server import Server
 
-from flowctl_registry.app import create_app
-from flowctl_registry.database import migrate
-from flowctl_registry.database.engine import open_engine
+from flowctl_core.errors import ConfigError, FlowctlError
+from flowctl_registry.observability.folder import prepare
+from flowctl_registry.observability.logs import configure
 from flowctl_registry.settings import Settings
-from flowctl_registry.signer import process
+from flowctl_registry.signer.child import SignerChild
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+_LOG = logging.getLogger(__name__)
+_ORPHAN_S = 0.5
+_OURS: dict[str, Any] = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
+"""Granian's records go where all others go."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. An embedded database is brought to this release's schema first."""
-    settings.data.mkdir(parents=True, exist_ok=True)
-    if settings.database_url is None:
-        engine = open_engine(settings.database)
-        migrate.upgrade(engine)
-        engine.dispose()
-    with _signer(settings):
-        Server(
-            "flowctl_registry.server:factory",
-            address=settings.server.host,
-            port=settings.server.port,
-            interface=Interfaces.ASGI,
-            workers=settings.server.workers,
-            ssl_cert=settings.server.tls_certificate,
-            ssl_key=settings.server.tls_key,
-            ssl_protocol_min=SSLProtocols.tls12,
-            log_access=False,
-            workers_kill_timeout=int(settings.server.shutdown_s),
-        ).serve(target_loader=lambda: create_app(settings), wrap_loader=False)
-
-
-@contextmanager
-def _signer(settings: Settings) -> Iterator[None]:
-    if settings.signer_socket is not None:
-        yield
-        return
-    child = multiprocessing.get_context("spawn").Process(target=process.run, args=(settings,), name="signer")
-    child.start()
+    """Serve until SIGTERM or SIGINT. Raises ConfigError for a folder or port that cannot be used."""
+    configure(settings.telemetry)
     try:
-        yield
-    finally:
-        child.terminate()
-        child.join(10)
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        prepare(settings.data.absolute() / "metrics")
+    except OSError as error:
+        raise ConfigError(f"{settings.data} cannot be used: {error.strerror}", hint="Set `data`.") from None
+    options = settings.server
+    server = Server(
+        "flowctl_registry",
+        address=options.host,
+        port=options.port,
+        interface=Interfaces.ASGI,
+        workers=options.workers,
+        websockets=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=_OURS,
+        log_access=False,
+        ssl_cert=options.tls_certificate,
+        ssl_key=options.tls_key,
+        ssl_protocol_min=SSLProtocols.tls12,
+        respawn_failed_workers=True,
+        workers_kill_timeout=max(1, round(options.shutdown_s)),
+    )
+    with SignerChild(settings) if settings.signer_socket is None else nullcontext():
+        server.serve(target_loader=_loader(settings), wrap_loader=False)
+
+
+def _loader(settings: Settings) -> Callable[[], ASGIApp]:
+    """Makes the application in a worker, which ends when this process is gone."""
+    parent = os.getpid()
+
+    def load() -> ASGIApp:
+        configure(settings.telemetry)
+        try:
+            app = _application(settings)
+        except FlowctlError as error:
+            _LOG.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")
+            sys.exit(error.exit_code)
+        threading.Thread(target=_end_with, args=(parent,), daemon=True, name="parent").start()
+        return app
+
+    return load
+
+
+def _application(settings: Settings) -> ASGIApp:
+    from flowctl_registry.app import create_app
+    from flowctl_registry.observability.requests import Observed
+    from flowctl_registry.observability.tracing import open_tracing
+
+    tracing = open_tracing(settings.telemetry)
+    if settings.database_url is None:
+        from flowctl_registry.database import migrate
+        from flowctl_registry.database.engine import open_engine
+
+        engine = open_engine(settings.database)
+        migrate.ensure(engine)
+        engine.dispose()
+    return Observed(create_app(settings), tracing)
+
+
+def _end_with(parent: int) -> None:
+    """A worker without a parent would hold the port against the next one."""
+    while os.getppid() == parent:
+        time.sleep(_ORPHAN_S)
+    _LOG.warning("the process that started this one is gone: ending")
+    os.kill(os.getpid(), signal.SIGTERM)

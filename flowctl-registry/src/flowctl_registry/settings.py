@@ -130,10 +130,11 @@ class Retention(Section):
 class Telemetry(Section):
     """Logs and traces."""
 
-    log_format: Literal["json", "text"] = "json"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    """`auto`: text for people at a terminal, JSON for everything else."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otlp_endpoint: str | None = None
-    """Traces go there when set (extra `telemetry`)."""
+    """Traces go there when set, by OTLP over HTTP (extra `telemetry`)."""
 
 
 class Settings(Section):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flowctl_registry.api import (
     audit,
+    builders,
     health,
     namespaces,
     publishers,
+    stats,
     tokens,
     trust,
     uploads,
@@ -17,6 +19,8 @@ from flowctl_registry.api.routing import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *health.ENDPOINTS,
+    *stats.ENDPOINTS,
+    *builders.ENDPOINTS,
     *trust.ENDPOINTS,
     *uploads.ENDPOINTS,
     *versions.ENDPOINTS,

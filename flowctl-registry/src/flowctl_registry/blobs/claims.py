@@ -16,10 +16,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from sqlalchemy import Connection, delete, or_, select, union, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from flowctl_registry.database.engine import now
 from flowctl_registry.database.tables import artifacts, blobs, claims, components, namespaces, versions
+from flowctl_registry.database.upsert import insertion_into
 from flowctl_registry.errors import UnavailableError
 
 _LOCK = 7013527
@@ -44,7 +44,7 @@ def claim(connection: Connection, holder: str, digests: Iterable[str], ttl_s: fl
     """Lease blobs, whether they are there or not; again renews. The transaction is guarded."""
     expires = now(connection) + timedelta(seconds=ttl_s)
     rows = [{"holder": holder, "digest": digest, "expires_at": expires} for digest in sorted(set(digests))]
-    insertion = _insert(connection)(claims)
+    insertion = insertion_into(connection, claims)
     for start in range(0, len(rows), _PART):
         connection.execute(
             insertion.on_conflict_do_update(
@@ -116,7 +116,7 @@ def may_write(connection: Connection, digest: str) -> None:
 def record(connection: Connection, digest: str, size: int) -> None:
     """Note that a claimed blob is in the store: it is live. Raises UnavailableError while gc deletes it."""
     moment = now(connection)
-    insertion = _insert(connection)(blobs)
+    insertion = insertion_into(connection, blobs)
     done = connection.execute(
         insertion.values(digest=digest, size=size, stored_at=moment).on_conflict_do_update(
             index_elements=["digest"],
@@ -126,10 +126,6 @@ def record(connection: Connection, digest: str, size: int) -> None:
     )
     if done.rowcount == 0:
         raise _deleting(digest)
-
-
-def _insert(connection: Connection) -> type[postgresql.Insert] | type[sqlite.Insert]:
-    return postgresql.Insert if connection.dialect.name == "postgresql" else sqlite.Insert
 
 
 def _deleting(digest: str) -> UnavailableError:

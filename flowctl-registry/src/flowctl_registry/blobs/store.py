@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -124,6 +124,13 @@ class BlobStore:
                 return int(obstore.head(self.objects, self.key(digest))["size"])
         except FileNotFoundError:
             return None
+
+    async def probe(self) -> None:
+        """Ask the store for something that it need not have. Raises UnavailableError when it does not answer."""
+        with suppress(FileNotFoundError), _told():
+            if self.root is not None and not self.root.is_dir():
+                raise UnavailableError("the folder of the blob store is gone")
+            await obstore.head_async(self.objects, "probe")
 
     def read(self, digest: str, limit: int) -> bytes:
         """A small blob, verified. Raises NotFoundError, TooLargeError, UnavailableError."""

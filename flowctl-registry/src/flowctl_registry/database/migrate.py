@@ -1,36 +1,39 @@
-"""Bringing a database to the schema of this release."""
+"""Bringing a database to the schema of this release. Alembic is imported only where something is to be done."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, inspect, text
 
 from flowctl_registry.errors import RegistryError
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _FOLDER = Path(__file__).parent / "migrations"
+_REVISION = re.compile(r"(\d{4})_\w+\.py")
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER))
     return config
 
 
 def head() -> str:
-    """The newest revision that this release knows."""
-    revision = ScriptDirectory.from_config(_config()).get_current_head()
-    return str(revision)
+    """The newest revision that this release knows: revisions are numbered, as their files are."""
+    return max(found[1] for path in (_FOLDER / "versions").iterdir() if (found := _REVISION.fullmatch(path.name)))
 
 
 def current(engine: Engine) -> str | None:
     """The database's revision; None for an empty one."""
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return _revision(connection)
 
 
 def upgrade(engine: Engine) -> str | None:
@@ -38,11 +41,21 @@ def upgrade(engine: Engine) -> str | None:
     with engine.connect().execution_options(write=True) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7013526)")
-        before = MigrationContext.configure(connection).get_current_revision()
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        before = _revision(connection)
+        if before != head():
+            from alembic import command
+
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
     return before
+
+
+def ensure(engine: Engine) -> None:
+    """Bring an embedded registry's database to `head`, whose processes all start at once. Raises RegistryError."""
+    if (current(engine) or "") < head():
+        upgrade(engine)
+    check(engine)
 
 
 def check(engine: Engine) -> None:
@@ -53,3 +66,10 @@ def check(engine: Engine) -> None:
             f"the database has schema {found or 'none'}, this release needs {head()}",
             hint="Back it up, then run `flowctl-registry migrate`.",
         )
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return str(found) if found is not None else None

@@ -33,7 +33,7 @@ class Signer:
 
     def __init__(self, settings: Settings) -> None:
         self._engine = open_engine(settings.database)
-        migrate.check(self._engine)
+        (migrate.ensure if settings.database_url is None else migrate.check)(self._engine)
         self._settings = settings
         self._keys = SignerKeys(settings)
         self._signing = threading.Lock()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from flowctl_registry.database.engine import now
 from flowctl_registry.database.tables import trust_files
+from flowctl_registry.database.upsert import insertion_into
 
 KEYS_FILE = "keys.json"
 """Path of the trusted keys, for those who read them without TUF."""
@@ -24,7 +24,7 @@ def read_trust_file(connection: Connection, path: str) -> bytes | None:
 def write_trust_files(connection: Connection, files: Mapping[str, bytes]) -> None:
     """Put files in the place of those of the same paths."""
     moment = now(connection)
-    insertion = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(trust_files)
+    insertion = insertion_into(connection, trust_files)
     for path, content in files.items():
         connection.execute(
             insertion.values(path=path, content=content, written_at=moment).on_conflict_do_update(
