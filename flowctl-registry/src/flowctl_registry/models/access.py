@@ -10,9 +10,9 @@ from pydantic import Field, JsonValue, StringConstraints
 from flowctl_core.models.base import Frozen
 from flowctl_registry.models.names import Name
 
-USER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$"
+USER_PATTERN = r"^[A-Za-z0-9]+(?:[._@+-][A-Za-z0-9]+)*$"
 """No colon: names with one are those of trusted publishers."""
-User = Annotated[str, StringConstraints(pattern=USER_PATTERN)]
+User = Annotated[str, StringConstraints(pattern=USER_PATTERN, max_length=100)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 TokenAction = Literal["read", "publish", "yank", "manage", "admin"]
 """`read` private components, `publish` versions, `yank` them, `manage` namespaces and tokens, `admin` the registry."""
