@@ -130,6 +130,8 @@ def checked_path(parameters: dict[str, Any]) -> dict[str, str]:
             raise BadRequestError(
                 f"that is no {'namespace' if name == 'ns' else name}", hint=f"It must match {pattern}"
             )
+        if "\0" in str(value):  # PostgreSQL has no text with one
+            raise BadRequestError("the address has a NUL in it")
     return {name: str(value) for name, value in parameters.items()}
 
 
@@ -142,6 +144,8 @@ async def _body(model: type[_Model], services: Services, request: Request) -> _M
 
 
 def _parsed(model: type[_Model], values: dict[str, Any], where: str) -> _Model:
+    if any("\0" in str(value) for value in values.values()):
+        raise BadRequestError(f"the {where} has a NUL in it")
     try:
         return model.model_validate(values)
     except ValidationError as error:
