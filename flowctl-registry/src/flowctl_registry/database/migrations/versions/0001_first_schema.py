@@ -64,6 +64,14 @@ def upgrade() -> None:
         batch_op.create_index("ix_claims_expires_at", ["expires_at"], unique=False)
 
     op.create_table(
+        "deliveries",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("outcome", sa.JSON(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+    )
+    op.create_table(
         "namespaces",
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("private", sa.Boolean(), nullable=False),
@@ -133,6 +141,18 @@ def upgrade() -> None:
         batch_op.create_index("ix_uploads_expires_at", ["expires_at"], unique=False)
 
     op.create_table(
+        "workers",
+        sa.Column("id", sa.String(length=128), nullable=False),
+        sa.Column("labels", sa.JSON(), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("incarnation", sa.String(length=32), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("heartbeat_at", sa.BigInteger(), nullable=False),
+        sa.Column("stopped_at", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workers")),
+    )
+    op.create_table(
         "components",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -155,6 +175,19 @@ def upgrade() -> None:
     with op.batch_alter_table("components", schema=None) as batch_op:
         batch_op.create_index("ix_components_updated_at", ["updated_at"], unique=False)
 
+    op.create_table(
+        "hooks",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("namespace", sa.String(length=128), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("secret", sa.String(length=128), nullable=False),
+        sa.Column("events", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["namespace"], ["namespaces.name"], name=op.f("fk_hooks_namespace_namespaces"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hooks")),
+    )
     op.create_table(
         "members",
         sa.Column("namespace", sa.String(length=128), nullable=False),
@@ -186,6 +219,27 @@ def upgrade() -> None:
         batch_op.create_index("ix_publishers_issuer", ["issuer"], unique=False)
 
     op.create_table(
+        "sources",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("namespace", sa.String(length=128), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("subdirectory", sa.String(length=512), nullable=False),
+        sa.Column("tag_pattern", sa.String(length=256), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("reconciled_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["namespace"], ["namespaces.name"], name=op.f("fk_sources_namespace_namespaces"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sources")),
+    )
+    with op.batch_alter_table("sources", schema=None) as batch_op:
+        batch_op.create_index("ix_sources_repository", ["repository"], unique=False)
+        batch_op.create_index("uq_sources_component", ["kind", "namespace", "name"], unique=True)
+
+    op.create_table(
         "component_labels",
         sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
@@ -200,6 +254,23 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("component_labels", schema=None) as batch_op:
         batch_op.create_index("ix_component_labels_value", ["kind", "value"], unique=False)
+
+    op.create_table(
+        "hook_messages",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("hook_id", sa.String(length=32), nullable=False),
+        sa.Column("body", sa.JSON(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=True),
+        sa.Column("failed", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["hook_id"], ["hooks.id"], name=op.f("fk_hook_messages_hook_id_hooks"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hook_messages")),
+    )
+    with op.batch_alter_table("hook_messages", schema=None) as batch_op:
+        batch_op.create_index("ix_hook_messages_due_at", ["due_at"], unique=False)
 
     op.create_table(
         "versions",
@@ -248,6 +319,39 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("artifacts", schema=None) as batch_op:
         batch_op.create_index("ix_artifacts_digest", ["digest"], unique=False)
+
+    op.create_table(
+        "builds",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("namespace", sa.String(length=128), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("subdirectory", sa.String(length=512), nullable=False),
+        sa.Column("ref", sa.String(length=512), nullable=True),
+        sa.Column("commit", sa.String(length=64), nullable=True),
+        sa.Column("trigger", sa.String(length=16), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("phase", sa.String(length=64), nullable=True),
+        sa.Column("requested_by", sa.String(length=256), nullable=False),
+        sa.Column("request_key", sa.String(length=256), nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("worker", sa.String(length=128), nullable=True),
+        sa.Column("version", sa.String(length=128), nullable=True),
+        sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("problem", sa.JSON(), nullable=True),
+        sa.Column("cancelled_by", sa.String(length=256), nullable=True),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=True),
+        sa.Column("finished_at", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["version_id"], ["versions.id"], name=op.f("fk_builds_version_id_versions")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_builds")),
+        sa.UniqueConstraint("request_key", name=op.f("uq_builds_request_key")),
+    )
+    with op.batch_alter_table("builds", schema=None) as batch_op:
+        batch_op.create_index("ix_builds_component", ["kind", "namespace", "name", "created_at"], unique=False)
+        batch_op.create_index("ix_builds_state", ["state", "created_at"], unique=False)
 
     op.create_table(
         "image_blobs",
@@ -330,4 +434,34 @@ def upgrade() -> None:
             ["version_id"], ["versions.id"], name=op.f("fk_subjects_version_id_versions"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("version_id", "name", name=op.f("pk_subjects")),
+    )
+    op.create_table(
+        "build_logs",
+        sa.Column("build_id", sa.String(length=32), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("step", sa.String(length=32), nullable=False),
+        sa.Column("platform", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["build_id"], ["builds.id"], name=op.f("fk_build_logs_build_id_builds"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("build_id", "sequence", name=op.f("pk_build_logs")),
+    )
+    op.create_table(
+        "build_steps",
+        sa.Column("build_id", sa.String(length=32), nullable=False),
+        sa.Column("step", sa.String(length=32), nullable=False),
+        sa.Column("platform", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("worker", sa.String(length=128), nullable=False),
+        sa.Column("started_at", sa.BigInteger(), nullable=False),
+        sa.Column("ended_at", sa.BigInteger(), nullable=True),
+        sa.Column("answer", sa.JSON(), nullable=True),
+        sa.Column("problem", sa.JSON(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["build_id"], ["builds.id"], name=op.f("fk_build_steps_build_id_builds"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("build_id", "step", "platform", name=op.f("pk_build_steps")),
     )

@@ -1,0 +1,1 @@
+"""Remote builds: from a repository to a published version, behind a durable queue."""

@@ -1,0 +1,129 @@
+"""The tables of remote builds; they belong to the same schema as `tables`."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
+
+from flowctl_registry.database.tables import metadata
+from flowctl_registry.database.types import Moment
+
+_KEY = BigInteger().with_variant(Integer, "sqlite")
+
+sources = Table(
+    "sources",  # where a component's source is: what webhooks and the reconciler build
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("namespace", ForeignKey("namespaces.name", ondelete="CASCADE"), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("repository", Text, nullable=False),  # canonical URL, without user and password
+    Column("subdirectory", String(512), nullable=False, default="."),
+    Column("tag_pattern", String(256), nullable=False, default="v*"),  # glob over tag names
+    Column("active", Boolean, nullable=False, default=True),
+    Column("created_at", Moment, nullable=False),
+    Column("reconciled_at", Moment),
+    Index("uq_sources_component", "kind", "namespace", "name", unique=True),
+    Index("ix_sources_repository", "repository"),
+)
+
+builds = Table(
+    "builds",
+    metadata,
+    Column("id", String(32), primary_key=True),  # sortable by time
+    Column("kind", String(16), nullable=False),
+    Column("namespace", String(128), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("subdirectory", String(512), nullable=False),
+    Column("ref", String(512)),  # as asked: tag, branch or commit
+    Column("commit", String(64)),  # resolved by the first step
+    Column("trigger", String(16), nullable=False),  # publish | webhook | manual | rebuild | recall
+    Column("priority", Integer, nullable=False),  # lower is sooner: release 10, manual 20, rebuild 30
+    Column("state", String(16), nullable=False),  # queued | running | succeeded | failed | cancelled
+    Column("phase", String(64)),  # step that runs, for people
+    Column("requested_by", String(256), nullable=False),
+    Column("request_key", String(256), unique=True),  # makes a request idempotent: delivery, tag and source
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("worker", String(128)),
+    Column("version", String(128)),
+    Column("version_id", ForeignKey("versions.id")),
+    Column("problem", JSON),  # {code, message, hint, step, platform, output}
+    Column("cancelled_by", String(256)),
+    Column("created_at", Moment, nullable=False),
+    Column("started_at", Moment),
+    Column("finished_at", Moment),
+    Index("ix_builds_state", "state", "created_at"),
+    Index("ix_builds_component", "kind", "namespace", "name", "created_at"),
+)
+
+build_steps = Table(
+    "build_steps",  # the timeline, and what completed steps answered
+    metadata,
+    Column("build_id", ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("step", String(32), primary_key=True),  # clone, decide, fetch, test, build, assemble, publish
+    Column("platform", String(64), primary_key=True),  # "" where a step is not of one platform
+    Column("state", String(16), nullable=False),  # running | succeeded | failed | cancelled | refused
+    Column("attempt", Integer, nullable=False),
+    Column("worker", String(128), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("ended_at", Moment),
+    Column("answer", JSON),  # plain JSON; big things are blobs, claimed by the build
+    Column("problem", JSON),
+)
+
+build_logs = Table(
+    "build_logs",  # pieces in the order in which they came; their bytes are objects of the blob store
+    metadata,
+    Column("build_id", ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("step", String(32), nullable=False),
+    Column("platform", String(64), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(128), primary_key=True),  # stable: the host's name unless given
+    Column("labels", JSON, nullable=False),  # {"platform": "darwin"}
+    Column("slots", Integer, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("incarnation", String(32), nullable=False),  # of this process
+    Column("started_at", Moment, nullable=False),
+    Column("heartbeat_at", Moment, nullable=False),
+    Column("stopped_at", Moment),
+)
+
+deliveries = Table(
+    "deliveries",  # incoming webhooks, by their own id
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("event", String(64), nullable=False),
+    Column("outcome", JSON, nullable=False),
+    Column("received_at", Moment, nullable=False),
+)
+
+hooks = Table(
+    "hooks",  # outgoing webhooks
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("namespace", ForeignKey("namespaces.name", ondelete="CASCADE"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("secret", String(128), nullable=False),
+    Column("events", JSON, nullable=False),  # build.failed, version.published
+    Column("created_at", Moment, nullable=False),
+)
+
+hook_messages = Table(
+    "hook_messages",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("hook_id", ForeignKey("hooks.id", ondelete="CASCADE"), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Moment, nullable=False),
+    Column("sent_at", Moment),
+    Column("failed", Text),
+    Index("ix_hook_messages_due_at", "due_at"),
+)
