@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from flowctl_registry.database.build_tables import metadata
+from flowctl_registry.database.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
