@@ -91,6 +91,12 @@ class UnavailableError(RegistryError):
     retry_after_s = 5.0
 
 
+class TransientError(UnavailableError):
+    """What a build needs did not answer, or broke off: another try may succeed."""
+
+    code = "transient"
+
+
 class TamperedError(RegistryError):
     """The audit log is not what the registry wrote."""
 

@@ -1,4 +1,4 @@
-"""Running the service: the signer beside it, then granian's workers.
+"""Running the service: the signer and a build worker beside it, then granian's workers.
 
 This process stays small: it watches the others, and imports nothing that they alone need.
 """
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import Interfaces, SSLProtocols
@@ -20,16 +20,18 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from flowctl_core.errors import ConfigError, FlowctlError
+from flowctl_registry.child import Child
 from flowctl_registry.observability.folder import prepare
 from flowctl_registry.observability.logs import configure
 from flowctl_registry.settings import Settings
-from flowctl_registry.signer.child import SignerChild
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 _LOG = logging.getLogger(__name__)
 _ORPHAN_S = 0.5
+_WORKER_AFTER_S = 1.0
+"""Requests are served first; the worker's engine takes a second of a processor to start."""
 _OURS: dict[str, Any] = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
 """Granian's records go where all others go."""
 
@@ -59,7 +61,11 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=max(1, round(options.shutdown_s)),
     )
-    with SignerChild(settings) if settings.signer_socket is None else nullcontext():
+    with ExitStack() as children:
+        if settings.signer_socket is None:
+            children.enter_context(Child(settings, "flowctl_registry.signer", "signer"))
+        if settings.builds.embedded_slots:
+            children.enter_context(Child(settings, "flowctl_registry.builds", "worker", after_s=_WORKER_AFTER_S))
         server.serve(target_loader=_loader(settings), wrap_loader=False)
 
 

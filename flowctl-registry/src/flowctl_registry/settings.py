@@ -127,6 +127,29 @@ class Retention(Section):
     """The newest prereleases of a component that stay, whatever their age."""
 
 
+class Builds(Section):
+    """Remote builds: who does them, and how many at once."""
+
+    embedded_slots: int = Field(2, ge=0)
+    """Builds that the worker inside `serve` does at the same time; 0: `serve` has none."""
+    running_per_namespace: int = Field(4, ge=0)
+    """Builds of one namespace at the same time; 0 is no limit."""
+    queued_per_namespace: int = Field(200, ge=0)
+    """Builds of one namespace that may wait; 0 is no limit."""
+    tries: int = Field(4, ge=1)
+    """How often a step is tried whose failure may pass, such as a network's."""
+    retry_s: float = Field(2, gt=0)
+    """Pause before the second try; each further one is twice as long."""
+    placements: dict[str, str] = {}
+    """Which label (`platform=darwin`) a worker needs to build a platform (glob, `darwin/*`); others build anywhere."""
+    dead_after_s: float = Field(4, ge=1)
+    """A worker whose heartbeat stands still for so long has lost its builds to others."""
+    stop_s: float = Field(20, ge=0)
+    """How long steps may end after SIGTERM; what has not ended then is done anew elsewhere."""
+    history_days: int = Field(14, ge=1)
+    """How long the job engine remembers builds that ended."""
+
+
 class Telemetry(Section):
     """Logs and traces."""
 
@@ -158,6 +181,7 @@ class Settings(Section):
     limits: Limits = Limits()
     access: Access = Access()
     retention: Retention = Retention()
+    builds: Builds = Builds()
     telemetry: Telemetry = Telemetry()
 
     @property

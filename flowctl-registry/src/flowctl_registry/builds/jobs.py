@@ -1,11 +1,17 @@
-"""The port to the job engine: what the rest of the registry knows of it."""
+"""The ports of build workers: the steps that they do, and the engine that remembers what was done."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from flowctl_registry.builds.runs import Run
+
+Answer = dict[str, Any]
+"""Plain JSON, kept by the engine: a completed step is never done again."""
 
 
 @dataclass(frozen=True)
@@ -17,28 +23,49 @@ class StepCall:
     platform: str
     """`""` where the step is not of one platform."""
     attempt: int
+    """1 for the first try, counted over all workers."""
     cancelled: threading.Event
-    """Set when the build is cancelled: end within 2 s."""
+    """Set when the build is cancelled, or belongs to another worker now: end within 2 s."""
+    worker: str = ""
+    """Id of the worker that does it."""
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    """What the steps before answered, by step; `build` has a mapping of its answers by platform."""
 
 
-Answer = dict[str, Any]
-"""Plain JSON, kept by the engine: a completed step is never done again."""
 StepFunction = Callable[[StepCall], Answer]
-"""Does one step, however often it was begun before: it finds its own work done. Raises FlowctlError for what will not
-pass with another try, `TransientError` for what may."""
+"""Does one step, however often it was begun before: it finds its own work done. Runs in a thread that lives as long as
+the worker. Raises FlowctlError for what will not pass with another try; `TransientError` (any UnavailableError) and
+StorageFullError for what may.
+
+Answers that the workflow itself reads: `clone` {"commit": sha}, `decide` {"version": text, "platforms": [text, …]},
+`publish` {"version_id": number}; `build` may answer {"refused": why} for a platform that cannot be built here."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A build that this worker has taken: only the holder of its token may write about it."""
+
+    build_id: str
+    attempt: int
+    token: str
+    resumed: bool
+    """True: another run began it."""
 
 
 class Jobs(Protocol):
-    """A durable queue with workers."""
+    """The durable engine: it runs a build's workflow, and goes on where another worker left off."""
 
-    def submit(self, build_id: str, namespace: str, priority: int) -> None:
-        """Queue a build; again changes nothing."""
+    def launch(self) -> None:
+        """Begin to work in this process."""
 
-    def cancel(self, build_id: str) -> None:
-        """End a build: its running steps see `cancelled`, the others are not begun."""
+    def run(self, run: Run) -> None:
+        """Run, or go on with, the workflow of a build; returns at once."""
 
-    def work(self, worker_id: str, labels: Mapping[str, str], slots: int) -> None:
-        """Begin to take builds in this process; returns at once."""
+    def helping(self) -> list[Run]:
+        """Platforms of other workers' builds that are done here."""
 
-    def stop(self, timeout_s: float) -> None:
-        """Take no more, let running steps end; what has not ended by then is taken over by others."""
+    def adopt(self, living: set[str]) -> None:
+        """Go on with platforms that a worker with our labels had begun, and that is none of `living`."""
+
+    def forget(self, days: int) -> None:
+        """Remove the history of workflows that ended so long ago."""

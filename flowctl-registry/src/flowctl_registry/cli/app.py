@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flowctl_registry.cli import audit, namespace, publisher, storage, token
+from flowctl_registry.cli import worker as worker_command
 from flowctl_registry.cli.session import Config, Data
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -17,7 +18,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(namespace.app, name="namespace")
 app.add_typer(publisher.app, name="publisher")
 app.add_typer(audit.app, name="audit")
-for command in (storage.migrate, storage.gc, storage.fsck, storage.backup, storage.restore):
+for command in (storage.migrate, storage.gc, storage.fsck, storage.backup, storage.restore, worker_command.worker):
     app.command()(command)
 
 

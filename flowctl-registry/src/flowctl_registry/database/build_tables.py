@@ -45,10 +45,12 @@ builds = Table(
     Column("request_key", String(256), unique=True),  # makes a request idempotent: delivery, tag and source
     Column("attempt", Integer, nullable=False, default=1),
     Column("worker", String(128)),
+    Column("claim", String(32)),  # of the one run that may write; whoever holds another one was replaced
+    Column("takeovers", Integer, nullable=False, default=0),  # how many workers were lost on it
     Column("version", String(128)),
     Column("version_id", ForeignKey("versions.id")),
     Column("problem", JSON),  # {code, message, hint, step, platform, output}
-    Column("cancelled_by", String(256)),
+    Column("cancelled_by", String(256)),  # who wants it cancelled; its worker looks
     Column("created_at", Moment, nullable=False),
     Column("started_at", Moment),
     Column("finished_at", Moment),
@@ -65,6 +67,7 @@ build_steps = Table(
     Column("state", String(16), nullable=False),  # running | succeeded | failed | cancelled | refused
     Column("attempt", Integer, nullable=False),
     Column("worker", String(128), nullable=False),
+    Column("claim", String(32), nullable=False),  # of the run that does it
     Column("started_at", Moment, nullable=False),
     Column("ended_at", Moment),
     Column("answer", JSON),  # plain JSON; big things are blobs, claimed by the build

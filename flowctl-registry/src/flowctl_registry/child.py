@@ -1,4 +1,4 @@
-"""The signer as a child of `serve`: started with it, started again when it dies, ended with it."""
+"""Children of `serve`, such as the signer: started with it, started again when they die, ended with it."""
 
 from __future__ import annotations
 
@@ -20,16 +20,23 @@ _PAUSE_S = 1.0
 _END_S = 40
 
 
-class SignerChild:
-    """A context manager: inside it a signer runs. The settings reach it by a pipe, where nobody else can read them."""
+class Child:
+    """A context manager: inside it a module of ours runs as a process, `what` in the logs.
 
-    def __init__(self, settings: Settings) -> None:
+    The settings reach it by a pipe, where nobody else can read them; it takes them with `told`. It starts after
+    `after_s`, when others need the processor first.
+    """
+
+    def __init__(self, settings: Settings, module: str, what: str, *, after_s: float = 0) -> None:
+        self._module = module
+        self._what = what
+        self._after_s = after_s
         self._told = json.dumps({"parent": os.getpid(), "settings": settings.model_dump()}, default=_plain).encode()
         self._ending = threading.Event()
-        self._process = self._start()
-        self._watcher = threading.Thread(target=self._watch, daemon=True, name="signer")
+        self._process = self._start() if not after_s else None
+        self._watcher = threading.Thread(target=self._watch, daemon=True, name=what)
 
-    def __enter__(self) -> SignerChild:
+    def __enter__(self) -> Child:
         self._watcher.start()
         return self
 
@@ -37,6 +44,8 @@ class SignerChild:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.set()
+        if self._process is None:
+            return
         self._process.terminate()
         try:
             self._process.wait(_END_S)
@@ -46,25 +55,34 @@ class SignerChild:
     def _start(self) -> subprocess.Popen[bytes]:
         # In a session of its own: Ctrl-C at the terminal must reach it after the requests that need it.
         reading, writing = os.pipe()
-        command = [sys.executable, "-m", "flowctl_registry.signer"]
+        command = [sys.executable, "-m", self._module]
         process = subprocess.Popen(command, stdin=reading, start_new_session=True)
         os.close(reading)
         try:
             with os.fdopen(writing, "wb") as pipe:
                 pipe.write(self._told)
         except OSError:
-            _LOG.warning("the signer ended before it was told what to do")
+            _LOG.warning("the %s ended before it was told what to do", self._what)
         return process
 
     def _watch(self) -> None:
+        if self._ending.wait(self._after_s):
+            return
         while True:
-            code = self._process.wait()
+            process = self._process = self._process or self._start()
+            if self._ending.is_set():
+                process.terminate()
+            code = process.wait()
             if self._ending.wait(_PAUSE_S):
                 return
-            _LOG.error("the signer ended (code %d); starting it again", code)
-            self._process = self._start()
-            if self._ending.is_set():
-                self._process.terminate()
+            _LOG.error("the %s ended (code %d); starting it again", self._what, code)
+            self._process = None
+
+
+def told() -> tuple[Settings, int]:
+    """In a child: the settings, and the process that it must not outlive."""
+    received = json.load(sys.stdin)
+    return Settings.model_validate(received["settings"]), received["parent"]
 
 
 def _plain(value: object) -> object:

@@ -1,0 +1,126 @@
+"""Doing one step in a thread: tried again when its failure may pass, recorded, ended when it is to end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from flowctl_core.errors import CancelledError, FlowctlError
+from flowctl_registry.builds import records
+from flowctl_registry.builds.jobs import Answer, StepCall, StepFunction
+from flowctl_registry.builds.records import Doing, FencedError
+from flowctl_registry.builds.runs import Run
+from flowctl_registry.builds.workflow import Result
+from flowctl_registry.database.engine import reading, writing
+from flowctl_registry.errors import StorageFullError, UnavailableError
+from flowctl_registry.models.build import BuildProblem, StepState
+from flowctl_registry.observability.logs import BUILD_ID
+from flowctl_registry.services import Services
+
+_LOG = logging.getLogger(__name__)
+_AGAIN_S = 0.5
+_OUTPUT_CHARACTERS = 20_000
+_Value = TypeVar("_Value")
+
+
+class Performer:
+    """Does steps for a worker."""
+
+    def __init__(self, services: Services, worker: str, steps: Mapping[str, StepFunction]) -> None:
+        self._services = services
+        self._settings = services.settings.builds
+        self._worker = worker
+        self._steps = steps
+
+    def perform(self, run: Run, step: str, platform: str) -> Result | None:
+        """Do a step, unless it was done; None: this run may not go on, somebody else will."""
+        BUILD_ID.set(run.claim.build_id)
+        event = run.begin(step, platform)
+        failed = True
+        try:
+            result = self._tried(
+                run, Doing(run.claim.build_id, step, platform, self._worker, run.claim.token, run.owner), event
+            )
+            failed = result is not None and "problem" in result
+            return result
+        except FencedError:
+            run.end("replaced")
+            _LOG.warning("build %s belongs to another run now", run.claim.build_id)
+            return None
+        finally:
+            run.done(step, platform, failed=failed)
+
+    def _tried(self, run: Run, doing: Doing, event: threading.Event) -> Result | None:
+        pause_s = self._settings.retry_s
+        for left in reversed(range(self._settings.tries)):
+            if event.is_set():
+                return None if run.parked else {"cancelled": True}
+            attempt, known = self.persist(run, lambda connection: records.begin_step(connection, doing))
+            if known is not None:
+                return {"answer": known}
+            outcome = self._call(doing, attempt, event)
+            if not isinstance(outcome, BuildProblem):
+                self._ended(run, doing, "refused" if "refused" in outcome else "succeeded", answer=outcome)
+                return {"answer": outcome}
+            if event.is_set():
+                if run.parked:
+                    return None
+                self._ended(run, doing, "cancelled")
+                return {"cancelled": True}
+            self._ended(run, doing, "failed", problem=outcome)
+            if not outcome.transient or left == 0:
+                return {"problem": outcome.model_dump(mode="json", exclude_defaults=True)}
+            _LOG.warning("step %s %s failed, it is tried again: %s", doing.step, doing.platform, outcome.message)
+            event.wait(pause_s)
+            pause_s *= 2
+        return None if run.parked else {"cancelled": True}
+
+    def _call(self, doing: Doing, attempt: int, event: threading.Event) -> Answer | BuildProblem:
+        try:
+            with reading(self._services.engine) as connection:
+                answers = records.completed(connection, doing.build_id)
+            call = StepCall(doing.build_id, doing.step, doing.platform, attempt, event, doing.worker, answers)
+            return self._steps[doing.step](call)
+        except CancelledError as error:
+            event.set()
+            return _problem(doing, error, transient=False)
+        except FlowctlError as error:
+            return _problem(doing, error, transient=isinstance(error, UnavailableError | StorageFullError))
+        except Exception as error:  # noqa: BLE001 - a defect of ours must end this build only
+            _LOG.exception("step %s of build %s broke", doing.step, doing.build_id)
+            message = f"the registry's step {doing.step} broke: {type(error).__name__}"
+            broken = FlowctlError(message, hint="This is a defect; the worker's log has the details.")
+            return _problem(doing, broken, transient=False).model_copy(update={"code": "internal"})
+
+    def _ended(self, run: Run, doing: Doing, state: StepState, **told: object) -> None:
+        self.persist(run, lambda connection: records.end_step(connection, doing, state, **told))  # type: ignore[arg-type]
+
+    def persist(self, run: Run, change: Callable[[Connection], _Value]) -> _Value:
+        """Make a change, however long the database is away. Raises FencedError, also when this run is to stop."""
+        told = False
+        while True:
+            try:
+                return writing(self._services.engine, change)
+            except (UnavailableError, StorageFullError) as error:
+                if not told:
+                    _LOG.warning("build %s waits: %s", run.claim.build_id, error.message)
+                told = True
+            if run.parked:
+                raise FencedError(run.claim.build_id)
+            threading.Event().wait(_AGAIN_S)
+
+
+def _problem(doing: Doing, error: FlowctlError, *, transient: bool) -> BuildProblem:
+    return BuildProblem(
+        code=error.code,
+        message=error.message,
+        hint=error.hint,
+        step=doing.step,
+        platform=doing.platform or None,
+        output=error.output[-_OUTPUT_CHARACTERS:] if error.output else None,
+        transient=transient,
+    )

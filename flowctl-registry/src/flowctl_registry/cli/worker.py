@@ -1,0 +1,47 @@
+"""`flowctl-registry worker`: a process that does builds, on this machine or on another."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flowctl_core.errors import UsageError
+from flowctl_registry.cli.session import Config, Data
+
+
+def worker(
+    labels: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--labels",
+            metavar="NAME=VALUE",
+            help="Take only platforms that need this label (setting builds.placements); may be repeated.",
+        ),
+    ] = None,
+    slots: Annotated[int, typer.Option(min=1, help="Builds at the same time.")] = 1,
+    id_: Annotated[
+        str | None, typer.Option("--id", metavar="NAME", help="Its name, always the same; default: the host's.")
+    ] = None,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Do builds until SIGTERM."""
+    from flowctl_registry.builds.steps import step_functions
+    from flowctl_registry.builds.workers import run
+    from flowctl_registry.observability.logs import configure
+    from flowctl_registry.settings import load_settings
+
+    settings = load_settings(config, data=data)
+    configure(settings.telemetry)
+    run(settings, step_functions, worker_id=id_, labels=_parsed(labels or []), slots=slots)
+
+
+def _parsed(labels: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in ",".join(labels).split(",") if labels else []:
+        name, equals, value = each.strip().partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"{each!r} is no label", hint="Write NAME=VALUE, such as platform=darwin.")
+        found[name] = value
+    return found
