@@ -43,7 +43,11 @@ def _all(group: Any, path: str) -> list[tuple[str, Any]]:
 
 
 def _leaves(group: Any, path: str) -> list[tuple[str, Any]]:
-    return [(name, command) for name, command in _all(group, path) if not hasattr(command, "commands")]
+    return [
+        (name, command)
+        for name, command in _all(group, path)
+        if not hasattr(command, "commands") and not command.hidden
+    ]
 
 
 def _option_names(command: Any) -> set[str]:

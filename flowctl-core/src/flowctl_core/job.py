@@ -118,6 +118,8 @@ class Release:
     """Set where there is a Dockerfile to build."""
     built_by_dockerfile: DockerfileInfo | None = None
     image_failures: list[ImageFailure] = field(default_factory=list)
+    bases: dict[str, str] = field(default_factory=dict)
+    """Digests of base images that were fetched before, by the reference that named them."""
     scan: ScanReport | None = None
 
     def discard(self) -> None:

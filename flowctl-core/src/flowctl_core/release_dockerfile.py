@@ -36,18 +36,21 @@ def read_dockerfile(job: Job) -> None:
     Before any time is spent on building. Raises SpecError for a Dockerfile that is not there, EngineError.
     """
     release = job.releasing
-    if not release.options.images or not job.engine.config.build.images.dockerfiles:
-        return
-    if not any(platform.os == "linux" for platform in job.plan.platforms):
-        return
-    from flowctl_core.package.dockerfile import default_dockerfile, find_dockerfile
-
-    if job.spec is not None:
-        release.dockerfile = find_dockerfile(job.spec.spec.container_build, job.root)
-    if release.dockerfile is None and not _builder_makes_images(job):
-        release.dockerfile = default_dockerfile(job.root)
+    release.dockerfile = dockerfile_of(job)
     if release.dockerfile is not None:
         release.docker = _reach(job, release.dockerfile)
+
+
+def dockerfile_of(job: Job) -> Dockerfile | None:
+    """What the images of this release are built from; None: they are assembled, or there are none."""
+    if not job.releasing.options.images or not job.engine.config.build.images.dockerfiles:
+        return None
+    if not any(platform.os == "linux" for platform in job.plan.platforms):
+        return None
+    from flowctl_core.package.dockerfile import default_dockerfile, find_dockerfile
+
+    found = find_dockerfile(job.spec.spec.container_build, job.root) if job.spec is not None else None
+    return found if found is not None or _builder_makes_images(job) else default_dockerfile(job.root)
 
 
 def _builder_makes_images(job: Job) -> bool:

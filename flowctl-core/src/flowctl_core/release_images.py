@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from flowctl_core.errors import ImageError
 from flowctl_core.job import Job
 from flowctl_core.models import Artifact, ImagePlan, Platform
@@ -67,6 +69,15 @@ def _planned(job: Job) -> dict[Platform, ImagePlan]:
     return found
 
 
+def needed_base(job: Job, platform: Platform) -> str | None:
+    """Reference of the image on which a built platform's own stands; None without one.
+
+    For a platform of `releasing.platforms`, before its files are in the release's folder.
+    """
+    plan = _planned(job).get(platform)
+    return base_reference(job, plan) if plan is not None else None
+
+
 def _as_artifact(made: ReleaseArtifact) -> Artifact:
     facts = made.facts
     script = facts is not None and facts.format == "script"
@@ -104,11 +115,14 @@ def _bases(job: Job, planned: dict[Platform, ImagePlan]) -> dict[Platform, BaseI
     """The bases, each fetched once for all its platforms; without those whose image has none."""
     wanted: dict[str, list[Platform]] = {}
     for platform, plan in planned.items():
-        reference = _base_reference(job, plan)
+        reference = base_reference(job, plan)
         if reference is not None:
             wanted.setdefault(reference, []).append(platform)
-    if not wanted:
-        return {}
+    return fetch_bases(job, wanted) if wanted else {}
+
+
+def fetch_bases(job: Job, wanted: Mapping[str, Sequence[Platform]]) -> dict[Platform, BaseImage]:
+    """The base image of each platform, by the reference that names it. Raises ImageError."""
     from flowctl_core.package.base import fetch_base
 
     cache = job.engine.config.build.local.cache_dir / "images"
@@ -125,7 +139,7 @@ def _bases(job: Job, planned: dict[Platform, ImagePlan]) -> dict[Platform, BaseI
     return found
 
 
-def _base_reference(job: Job, plan: ImagePlan) -> str | None:
+def base_reference(job: Job, plan: ImagePlan) -> str | None:
     """component.yaml names the base, else the configuration, else the builder; «scratch» is none."""
     declared = job.spec.spec.container_build.base if job.spec is not None else None
     configured = job.engine.config.build.images.base.get(job.plan.language)
@@ -134,7 +148,11 @@ def _base_reference(job: Job, plan: ImagePlan) -> str | None:
 
 
 def _as_recorded(job: Job, reference: str) -> str:
-    """The reference, with the digest that it had when a release that is made again was made."""
+    """The reference, with the digest that it had when it was fetched, or a release that is made again was made."""
+    if reference in job.releasing.bases and "@" not in reference:
+        from flowctl_core.package.reference import parse_reference
+
+        return f"{parse_reference(reference)}@{job.releasing.bases[reference]}"
     again = job.releasing.options.again
     if again is None or again.images is None or "@" in reference:
         return reference

@@ -31,9 +31,15 @@ def write_sbom(job: Job) -> None:
 
 
 def scan_dependencies(job: Job) -> None:
-    """`metadata/security-scan.json`: findings, or why nothing was scanned."""
+    """What is known against the dependencies, or why nothing was scanned."""
     release = job.releasing
     if release.options.again is not None:  # what is known by now is no part of the comparison
         return
     release.scan = dependency_steps.scan_dependencies(job, release.dependencies)
-    write_json(release.made / SCAN, release.scan.model_dump(mode="json"))
+
+
+def write_scan(job: Job) -> None:
+    """`metadata/security-scan.json`, where there was a scan."""
+    release = job.releasing
+    if release.scan is not None:
+        write_json(release.made / SCAN, release.scan.model_dump(mode="json"))

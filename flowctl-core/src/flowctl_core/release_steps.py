@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flowctl_core.build.platforms import PlatformProgress, build_platforms
+from flowctl_core.build.platforms import build_platforms, progress_of
 from flowctl_core.errors import ArtifactError, PlatformsFailedError
 from flowctl_core.job import Job
 from flowctl_core.models import Artifact, ArtifactKind, BuildContext, Plan, Platform, PlatformOutcome, ReleaseResult
-from flowctl_core.models.release import ImageFailure, PlatformReport, ReleaseArtifact
+from flowctl_core.models.release import BinaryFacts, ImageFailure, PlatformReport, ReleaseArtifact
 from flowctl_core.package.binary import check_artifact
 from flowctl_core.steps import make_context
 from flowctl_core.store import dist
@@ -49,15 +49,18 @@ def _shown_target(job: Job) -> str:
 
 def build_release(job: Job) -> None:
     """Build for all platforms that this machine can build, several at once, with an outcome each."""
-    release = job.releasing
-    wanted = [platform for platform in job.plan.platforms if platform not in release.refused]
+    build_for(job, [platform for platform in job.plan.platforms if platform not in job.releasing.refused])
+
+
+def build_for(job: Job, wanted: list[Platform]) -> None:
+    """Build for some of the plan's platforms, several at once."""
     contexts = _contexts(job, wanted)
 
     def build(plan: Plan) -> ReleaseResult | None:
         return job.engine.plugins.build_multiplatform(job.builder, plan, contexts[plan.platforms[0]])
 
     jobs = job.options.jobs or job.engine.config.build.local.parallel_jobs
-    release.outcomes = build_platforms(job.plan, wanted, build, parallel=jobs, stop=_stopper(job))
+    job.releasing.outcomes = build_platforms(job.plan, wanted, build, parallel=jobs, stop=_stopper(job))
 
 
 def _stopper(job: Job) -> Callable[[], None]:
@@ -75,7 +78,7 @@ def _contexts(job: Job, wanted: list[Platform]) -> dict[Platform, BuildContext]:
         with system_refusals(folder, "made"):
             remove_any(folder)
             folder.mkdir()
-        progress = PlatformProgress(job.progress, platform) if len(wanted) > 1 else job.progress
+        progress = progress_of(job.progress, platform) if len(wanted) > 1 else job.progress
         contexts[platform] = make_context(job, folder).model_copy(update={"parallel_jobs": share, "progress": progress})
     return contexts
 
@@ -143,13 +146,18 @@ def _take(job: Job, outcome: PlatformOutcome) -> PlatformReport:
 
 
 def _taken(job: Job, outcome: PlatformOutcome) -> tuple[ReleaseArtifact, ...]:
+    return tuple(_take_file(job, artifact, outcome.platform) for artifact in promised_files(job.plan, outcome))
+
+
+def promised_files(plan: Plan, outcome: PlatformOutcome) -> list[Artifact]:
+    """The files that were made for a platform. Raises ArtifactError when one that the plan promises is missing."""
     files = [artifact for artifact in outcome.artifacts if artifact.kind != "tree"]
-    promised = {_without_ending(entry.name, entry.kind) for entry in job.plan.entry_points}
+    promised = {_without_ending(entry.name, entry.kind) for entry in plan.entry_points}
     made = {_without_ending(Path(artifact.path).name, artifact.kind) for artifact in files}
     if not files or not promised <= made:
         missing = ", ".join(sorted(promised - made)) or "anything"
         raise ArtifactError(f"the builder did not make {missing}", hint="This is a fault of the builder plugin.")
-    return tuple(_take_file(job, artifact, outcome.platform) for artifact in files)
+    return files
 
 
 def _without_ending(name: str, kind: ArtifactKind) -> str:
@@ -157,7 +165,8 @@ def _without_ending(name: str, kind: ArtifactKind) -> str:
     return name.partition(".")[0] if kind == "library" else name
 
 
-def _take_file(job: Job, artifact: Artifact, platform: Platform) -> ReleaseArtifact:
+def examine(job: Job, artifact: Artifact, platform: Platform) -> BinaryFacts:
+    """What a file that was built is. Raises ArtifactError when that is not what its platform runs."""
     source = job.root / artifact.path
     if not source.resolve().is_relative_to(job.root.resolve()):
         raise ArtifactError(f"the builder names {artifact.path}, which is outside the component's folder")
@@ -167,6 +176,11 @@ def _take_file(job: Job, artifact: Artifact, platform: Platform) -> ReleaseArtif
             f"{Path(artifact.path).name} begins with #! where a native program was promised",
             hint="This is a fault of the builder plugin, or of a setting that makes it build something else.",
         )
+    return facts
+
+
+def _take_file(job: Job, artifact: Artifact, platform: Platform) -> ReleaseArtifact:
+    source, facts = job.root / artifact.path, examine(job, artifact, platform)
     name = Path(artifact.path).name
     path = f"{BINARIES}/{released_name(name, artifact, platform)}"
     target = job.releasing.made / path

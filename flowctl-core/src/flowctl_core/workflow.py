@@ -67,7 +67,7 @@ def release_way() -> tuple[Step, ...]:
     """The steps of a release, in order; imported on first use, since a local build needs none of them."""
     from flowctl_core.release_dockerfile import read_dockerfile
     from flowctl_core.release_images import assemble_images
-    from flowctl_core.release_inventory import list_dependencies, scan_dependencies, write_sbom
+    from flowctl_core.release_inventory import list_dependencies, scan_dependencies, write_sbom, write_scan
     from flowctl_core.release_record import write_checksums, write_metadata
     from flowctl_core.release_source import choose_platforms, export_source, keep_fetched, refuse_impossible
     from flowctl_core.release_steps import build_release, check_artifacts, choose_target, place
@@ -91,6 +91,7 @@ def release_way() -> tuple[Step, ...]:
         list_dependencies,  # what was really resolved
         write_sbom,
         scan_dependencies,  # "not scanned" with the reason, never "clean"
+        write_scan,
         assemble_images,  # one for each linux platform, and their index
         write_metadata,  # component.yaml, metadata.json, build-info.json
         write_checksums,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowctl_core.cli.testing import failure
 from flowctl_core.models import TestCase, TestReport
+from flowctl_core.test_outcome import failure_of
 
 BAD = TestCase(name="adds", outcome="failed")
 
@@ -20,4 +20,4 @@ BAD = TestCase(name="adds", outcome="failed")
     ids=["a test failed", "all passed and the tool ended badly", "nothing is counted"],
 )
 def test_the_message_names_what_is_known(report: TestReport, said: str) -> None:
-    assert failure("sink", report).message == f"the tests of sink failed {said}"
+    assert failure_of("sink", report).message == f"the tests of sink failed {said}"

@@ -37,6 +37,12 @@ class PlatformProgress:
         self._progress.warning(self._prefix + text)
 
 
+def progress_of(progress: Progress, platform: Platform) -> Progress:
+    """Progress of one platform: by a field of its own where `progress` has one, else by a prefix."""
+    of_platform: Callable[[Platform], Progress] | None = getattr(progress, "of_platform", None)
+    return PlatformProgress(progress, platform) if of_platform is None else of_platform(platform)
+
+
 def build_platforms(
     plan: Plan, platforms: Sequence[Platform], build: BuildOne, *, parallel: int, stop: Callable[[], None]
 ) -> list[PlatformOutcome]:

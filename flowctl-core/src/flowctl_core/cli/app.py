@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 import flowctl_core
-from flowctl_core.cli import cache, component, config, doctor, keys, plugin, schema, trust, verify, why
+from flowctl_core.cli import build_host, cache, component, config, doctor, keys, plugin, schema, trust, verify, why
 from flowctl_core.cli.console import machine_readable, say_aside
 from flowctl_core.cli.failure import exit_code
 from flowctl_core.cli.global_flags import accept_everywhere
@@ -27,7 +27,9 @@ class _InOrder(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names in the order of the help."""
-        return sorted(super().list_commands(ctx), key=_ORDER.index)
+        return sorted(
+            super().list_commands(ctx), key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER)
+        )
 
 
 app = typer.Typer(
@@ -48,6 +50,7 @@ app.add_typer(plugin.app, name="plugin")
 app.add_typer(cache.app, name="cache")
 app.add_typer(config.app, name="config")
 app.add_typer(trust.app, name="trust")
+app.command("build-host", hidden=True)(build_host.build_host)
 app.command("schema", short_help="Print JSON Schema for editors.")(schema.schema)
 
 

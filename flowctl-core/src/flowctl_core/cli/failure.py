@@ -18,16 +18,21 @@ def exit_code(act: Callable[[], int]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return act()
-    except FlowctlError as error:
-        return show_failure(error)
-    except KeyboardInterrupt:
-        return show_failure(CancelledError("interrupted; every tool that was running has been ended"))
-    except OSError as error:
-        return show_failure(StoreError.of(error))
-    except Exception as error:  # noqa: BLE001 - a fault of ours: say so, and show all of it
-        import traceback
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it was, the user is told
+        return show_failure(as_flowctl_error(error))
 
-        return show_failure(InternalError(_FAULT, output="".join(traceback.format_exception(error))))
+
+def as_flowctl_error(error: BaseException) -> FlowctlError:
+    """What happened, in words for the user."""
+    if isinstance(error, FlowctlError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return CancelledError("interrupted; every tool that was running has been ended")
+    if isinstance(error, OSError):
+        return StoreError.of(error)
+    import traceback  # a fault of ours: say so, and show all of it
+
+    return InternalError(_FAULT, output="".join(traceback.format_exception(error)))
 
 
 def _interrupt(signum: int, _frame: object) -> None:

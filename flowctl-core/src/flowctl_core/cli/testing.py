@@ -9,9 +9,10 @@ from flowctl_core.cli.describing import interface_findings
 from flowctl_core.cli.documents import CountedTests, FailureDocument, TestDocument
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import duration_text
-from flowctl_core.errors import FlowctlError, InterfaceError, NoTestsError, TestsFailedError
+from flowctl_core.errors import FlowctlError, InterfaceError, NoTestsError
 from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import TestReport
+from flowctl_core.test_outcome import failure_of, is_empty, summary
 from flowctl_core.workflow import run_tests
 
 NO_TESTS_HINT = (
@@ -84,32 +85,12 @@ def _show(job: Job, report: TestReport) -> None:
         say(f"{job.plan.component}: {report.tool} {verdict} in {took}; it reports no counts")
 
 
-def summary(report: TestReport) -> str:
-    """`12 passed, 1 failed, 2 skipped`; only what is not zero, passed always."""
-    parts = [f"{report.passed} passed"]
-    for count, word in ((report.failed, "failed"), (report.errors, "errors"), (report.skipped, "skipped")):
-        if count:
-            parts.append(f"{count} {word}")
-    return ", ".join(parts)
-
-
-def failure(name: str, report: TestReport) -> TestsFailedError:
-    """The error for tests that failed: the counts, the first failing names, and the exit code where nothing else
-    tells why (a script of the project's own, a coverage that is too low)."""
-    failing = [case.name for case in report.cases if case.outcome in ("failed", "error")]
-    names = f": {', '.join(failing[:5])}{' …' if len(failing) > 5 else ''}" if failing else ""
-    facts = [summary(report)] if report.counted else []
-    if not report.failed and not report.errors:
-        facts.append(f"exit code {report.exit_code}")
-    return TestsFailedError(f"the tests of {name} failed ({', '.join(facts)}){names}")
-
-
 def _verdict(job: Job, report: TestReport | None, findings: list[str]) -> FlowctlError | None:
     name = job.plan.component
-    if report is None or (report.counted and report.total == 0 and report.exit_code == 0):
+    if report is None or is_empty(report):
         return NoTestsError(f"{name} has no tests", hint=NO_TESTS_HINT.format(language=job.plan.language))
     if not report.ok:
-        return failure(name, report)
+        return failure_of(name, report)
     if findings:
         return InterfaceError("the tests passed, but the interface is wrong:\n  " + "\n  ".join(findings))
     return None
