@@ -265,6 +265,14 @@ class VulnerableError(FlowctlError):
     http_status = 422
 
 
+class RemoteError(FlowctlError):
+    """A component registry cannot be reached, refuses, or does not have what was asked for."""
+
+    code = "remote"
+    exit_code = 46
+    http_status = 502
+
+
 class PluginError(FlowctlError):
     """A plugin breaks the contract: unknown hook, wrong arguments, wrong answer, several providers."""
 

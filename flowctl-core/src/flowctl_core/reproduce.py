@@ -25,9 +25,9 @@ from flowctl_core.store import dist
 from flowctl_core.store.files import remove_any, system_refusals
 from flowctl_core.workflow import run_release
 
-_NOT_COMPARED = frozenset({SCAN, CHECKSUMS, ".gitignore"})
+NOT_COMPARED = frozenset({SCAN, CHECKSUMS, ".gitignore"})
 _DIFFOSCOPE_TIMEOUT_S = 120
-_LEFT_OUT = f"{CONTAINERS}/: a Docker engine built the images from a Dockerfile, which promises no equal bytes"
+LEFT_OUT = f"{CONTAINERS}/: a Docker engine built the images from a Dockerfile, which promises no equal bytes"
 _EXPLAINED = 3
 """How many differing files diffoscope is asked about."""
 
@@ -41,28 +41,14 @@ def reproduce(
     """
     started = time.monotonic()
     old = folder or _find_release(root)
-    again = _read(old)
-    by_dockerfile = again.images is not None and again.images.dockerfile is not None
-    workspaces = engine.config.build.local.cache_dir / "releases"
-    with system_refusals(workspaces, "made"):
-        workspaces.mkdir(parents=True, exist_ok=True)
-        workspace = Path(tempfile.mkdtemp(prefix="again-", dir=workspaces))
+    again = read_record(old)
+    by_dockerfile = is_by_dockerfile(again)
+    workspace = new_workspace(engine)
     try:
-        wanted = ReleaseOptions(
-            platforms=again.plan.platforms,
-            as_registry=again.source.commit is not None and not again.source.dirty,
-            revision=again.source.commit or "HEAD",
-            dist=workspace / "dist",
-            images=again.images is not None and not by_dockerfile,
-            workspace=workspace / "another" / "folder",
-            again=again,
-        )
-        options = replace(options, language=again.asked_language, entry_point=again.asked_main)
-        run_release(root, engine, options, wanted, progress)
-        new = workspace / "dist"
+        new = build_again(root, again, engine, options, progress, workspace)
         if is_signed(old):
             old = unsigned_copy(old, workspace / "unsigned")
-        expected, found = (_digests(release, images=not by_dockerfile) for release in (old, new))
+        expected, found = (digests(release, images=not by_dockerfile) for release in (old, new))
         differences = _differences(old, new, expected, found)
         return ReproductionReport(
             component=again.component,
@@ -70,12 +56,43 @@ def reproduce(
             reproduced=not differences,
             compared=len(expected.keys() | found.keys()),
             differences=differences,
-            left_out=(_LEFT_OUT,) if by_dockerfile else (),
-            made_with=_made_with(again, _read(new), engine),
+            left_out=(LEFT_OUT,) if by_dockerfile else (),
+            made_with=made_with(again, read_record(new), engine),
             duration_s=round(time.monotonic() - started, 4),
         )
     finally:
         remove_any(workspace)
+
+
+def new_workspace(engine: Engine) -> Path:
+    """A private folder, to be removed by the caller. Raises StoreError."""
+    workspaces = engine.config.build.local.cache_dir / "releases"
+    with system_refusals(workspaces, "made"):
+        workspaces.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="again-", dir=workspaces))
+
+
+def is_by_dockerfile(again: BuildInfo) -> bool:
+    """True where a Docker engine built the images, which promises no equal bytes."""
+    return again.images is not None and again.images.dockerfile is not None
+
+
+def build_again(
+    root: Path, again: BuildInfo, engine: Engine, options: Options, progress: Progress, workspace: Path
+) -> Path:
+    """Build what was built; the new release's folder. Raises SourceError when the source is not the same."""
+    wanted = ReleaseOptions(
+        platforms=again.plan.platforms,
+        as_registry=again.source.commit is not None and not again.source.dirty,
+        revision=again.source.commit or "HEAD",
+        dist=workspace / "dist",
+        images=again.images is not None and not is_by_dockerfile(again),
+        workspace=workspace / "another" / "folder",
+        again=again,
+    )
+    options = replace(options, language=again.asked_language, entry_point=again.asked_main)
+    run_release(root, engine, options, wanted, progress)
+    return workspace / "dist"
 
 
 def _find_release(root: Path) -> Path:
@@ -88,7 +105,8 @@ def _find_release(root: Path) -> Path:
     )
 
 
-def _read(folder: Path) -> BuildInfo:
+def read_record(folder: Path) -> BuildInfo:
+    """What the release in a folder was built from. Raises SourceError."""
     file = folder / BUILD_INFO
     try:
         return BuildInfo.model_validate_json(file.read_bytes())
@@ -100,18 +118,23 @@ def _read(folder: Path) -> BuildInfo:
         raise SourceError(f"{file} is no record of a release that this flowctl knows", output=str(error)) from error
 
 
-def _digests(folder: Path, *, images: bool) -> dict[str, str]:
+def digests(folder: Path, *, images: bool) -> dict[str, str]:
+    """What is compared, by path; without `images` the record counts without what it says of them."""
     found = {}
     for here, _, names in os.walk(folder):
         for name in names:
             path = Path(here) / name
             relative = path.relative_to(folder).as_posix()
-            if relative not in _NOT_COMPARED and (images or not relative.startswith(f"{CONTAINERS}/")):
+            if relative not in NOT_COMPARED and (images or not relative.startswith(f"{CONTAINERS}/")):
                 found[relative] = f"sha256:{file_digest(path)}"
     if not images:
-        record = _read(folder).model_copy(update={"images": None})
-        found[BUILD_INFO] = digest_text(record.model_dump_json())
+        found[BUILD_INFO] = digest_without_images(read_record(folder))
     return found
+
+
+def digest_without_images(record: BuildInfo) -> str:
+    """Digest of all that a record says of everything else."""
+    return digest_text(record.model_copy(update={"images": None}).model_dump_json())
 
 
 def _differences(old: Path, new: Path, expected: dict[str, str], found: dict[str, str]) -> tuple[Difference, ...]:
@@ -140,7 +163,7 @@ def _diffoscope(one: Path, other: Path) -> str | None:
     return done.stdout.strip() or done.stderr.strip() or None
 
 
-def _made_with(old: BuildInfo, new: BuildInfo, engine: Engine) -> tuple[str, ...]:
+def made_with(old: BuildInfo, new: BuildInfo, engine: Engine) -> tuple[str, ...]:
     """What was used then and is another now, for people."""
     then = {f"tool {t.name}": f"{t.version} {t.digest[:19]}" for t in old.tools}
     now = {f"tool {t.name}": f"{t.version} {t.digest[:19]}" for t in new.tools}

@@ -68,6 +68,7 @@ def build_host(
     from flowctl_core.build_host.run import Host, forget, run_phase
     from flowctl_core.build_host.workspace import Workspace
     from flowctl_core.cli.failure import as_flowctl_error
+    from flowctl_core.cli.releasing import same_modes
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.errors import UsageError
     from flowctl_core.job import Options
@@ -90,9 +91,10 @@ def build_host(
             raise UsageError(str(error)) from error
         engine = make_engine(cache=False, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
         options, lock = Options(offline=offline, jobs=jobs), threading.Lock()
-        for phase in phases:
-            host = Host(place, place.request(), engine, JsonEvents(phase, lock), options, platforms)
-            states |= run_phase(host, next(known for known in PHASES if known == phase))
+        with same_modes():
+            for phase in phases:
+                host = Host(place, place.request(), engine, JsonEvents(phase, lock), options, platforms)
+                states |= run_phase(host, next(known for known in PHASES if known == phase))
     except (Exception, KeyboardInterrupt) as error:
         from flowctl_core.cli.building import cancel
 

@@ -115,7 +115,17 @@ def _refuse_release_flags(**given: object) -> None:
 
 @app.command()
 def reproduce(
-    path: PathArgument = Path(),
+    path: Annotated[
+        Path,
+        typer.Argument(help="Folder of the component, or NAMESPACE/NAME@VERSION in a registry.", show_default="here"),
+    ] = Path(),
+    registry: Annotated[
+        str | None, typer.Option("--registry", help="Address of the registry.", show_default="the configuration's")
+    ] = None,
+    checkout: Annotated[
+        Path | None,
+        typer.Option("--checkout", help="Repository here that has the commit.", show_default="the version's own"),
+    ] = None,
     dist: Annotated[
         Path | None, typer.Option("--dist", help="Folder of the release.", show_default="the component's own")
     ] = None,
@@ -126,15 +136,24 @@ def reproduce(
     output: Output = None,
 ) -> None:
     """Build a release again, in another folder, and compare every byte."""
-    from flowctl_core.cli.releasing import reproduce_release
+    from flowctl_core.cli.releasing import Published, reproduce_release
     from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.errors import UsageError
     from flowctl_core.job import Options
 
     engine = make_engine(cache=False, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
-    folder = absolute(dist) if dist is not None else None
+    released: Path | Published | None = absolute(dist) if dist is not None else None
+    if registry is not None or (_names_version(path) and not path.exists()):
+        released = Published(str(path), registry, absolute(checkout) if checkout is not None else None)
+    elif checkout is not None:
+        raise UsageError("--checkout is for versions of a registry", hint="Name one: NAMESPACE/NAME@VERSION.")
     raise typer.Exit(
-        reproduce_release(engine, Options(offline=offline, jobs=jobs), absolute(path), folder, verbose=verbose)
+        reproduce_release(engine, Options(offline=offline, jobs=jobs), absolute(path), released, verbose=verbose)
     )
+
+
+def _names_version(path: Path) -> bool:
+    return len(path.parts) == 2 and "@" in path.name
 
 
 @app.command()

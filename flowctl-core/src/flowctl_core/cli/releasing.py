@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowctl_core.cli.building import cancel
 from flowctl_core.cli.console import emit, machine_readable, say, say_aside, warn
@@ -22,6 +23,10 @@ from flowctl_core.release_images import LAYOUT
 from flowctl_core.release_record import SCAN
 from flowctl_core.release_steps import image_missing, nothing_built
 from flowctl_core.workflow import run_release
+
+if TYPE_CHECKING:
+    from flowctl_core.models import Progress
+    from flowctl_core.models.reproduction import ReproductionReport
 
 Target = tuple[Path, Path]
 """The path as the user wrote it, and absolute."""
@@ -146,7 +151,7 @@ def _build_release(
     engine: Engine, options: Options, wanted: ReleaseOptions, target: Target, *, verbose: bool
 ) -> ReleaseReport:
     _, root = target
-    with _same_modes(), make_board([root.name], verbose=verbose) as board:
+    with same_modes(), make_board([root.name], verbose=verbose) as board:
         try:
             report = run_release(root, engine, options, wanted, board.row(root.name))
         except KeyboardInterrupt:
@@ -158,7 +163,7 @@ def _build_release(
 
 
 @contextmanager
-def _same_modes() -> Iterator[None]:
+def same_modes() -> Iterator[None]:
     """What tools write gets the same modes whoever runs them: some of it ends up in archives."""
     mask = os.umask(0o022)
     try:
@@ -167,13 +172,42 @@ def _same_modes() -> Iterator[None]:
         os.umask(mask)
 
 
-def reproduce_release(engine: Engine, options: Options, root: Path, folder: Path | None, *, verbose: bool) -> int:
+class Published(NamedTuple):
+    """A version in a registry that is to be made again."""
+
+    reference: str
+    registry: str | None
+    """None: the configuration's."""
+    checkout: Path | None
+    """A repository here that has the commit."""
+
+
+def _reproduce_published(wanted: Published, engine: Engine, options: Options, progress: Progress) -> ReproductionReport:
+    from flowctl_core.client.versions import parse_reference
+    from flowctl_core.reproduce_published import reproduce_published
+
+    reference, settings = parse_reference(wanted.reference), engine.config.registry
+    registry = wanted.registry or settings.url
+    if registry is None:
+        raise UsageError("no registry is named", hint="Add --registry https://HOST, or set registry.url.")
+    token = settings.auth.token.get_secret_value() if settings.auth.token is not None else None
+    if wanted.registry is not None and wanted.registry.rstrip("/") != (settings.url or "").rstrip("/"):
+        token = os.environ.get("FLOWCTL_TOKEN")  # what the configuration holds is for the registry that it names
+    return reproduce_published(reference, registry, token, engine, options, progress, checkout=wanted.checkout)
+
+
+def reproduce_release(
+    engine: Engine, options: Options, root: Path, released: Path | Published | None, *, verbose: bool
+) -> int:
     """Build a release again and say what differs; returns 0, or the exit code of NotReproducibleError."""
     from flowctl_core.reproduce import reproduce
 
-    with _same_modes(), make_board([root.name], verbose=verbose) as board:
+    with same_modes(), make_board([root.name], verbose=verbose) as board:
         try:
-            report = reproduce(root, folder, engine, options, board.row(root.name))
+            if isinstance(released, Published):
+                report = _reproduce_published(released, engine, options, board.row(root.name))
+            else:
+                report = reproduce(root, released, engine, options, board.row(root.name))
         except KeyboardInterrupt:
             cancel(engine)
             raise

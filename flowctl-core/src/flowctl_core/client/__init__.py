@@ -1,0 +1,1 @@
+"""What a registry says of its versions, asked over its API."""
