@@ -24,7 +24,7 @@ from server_process import ServerProcess
 
 PREFIX = "FLOWCTL_REGISTRY_"
 _WORKER = Path(__file__).parent / "small_worker.py"
-DEADLINE_S = 60
+DEADLINE_S = 40
 
 
 @dataclass(frozen=True)

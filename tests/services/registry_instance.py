@@ -112,6 +112,7 @@ def run_registry(
     data = folder / "data"
     environment |= {PREFIX + "DATA": str(data)}
     limits: dict[str, Any] = {f"limits__{what}_per_minute": 0 for what in _RATES}  # tests ask faster than clients do
+    limits["builds__embedded_slots"] = 0  # tests that build say so
     environment |= {PREFIX + name.upper(): str(value).lower() for name, value in (limits | settings).items()}
     made: str | None = None
     signer: ServerProcess | None = None

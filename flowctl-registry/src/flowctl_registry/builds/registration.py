@@ -22,6 +22,8 @@ from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.models.build import BuildProblem
 
 _LOG = logging.getLogger(__name__)
+_LOOK_S = 1.5
+"""A longer time between two looks counts as this: then it is we who were slow."""
 TAKEOVERS = 5
 """A build that so many workers were lost on is what kills them: it fails."""
 
@@ -113,36 +115,39 @@ def give_back(connection: Connection, *which: Any, lost: bool = True) -> list[st
 
 
 class Watch:
-    """Finds workers whose heartbeat stands still."""
+    """Finds workers whose heartbeat stands still.
+
+    Only time in which this process itself looked counts: after a pause of ours, or of the whole machine, the others get
+    their time anew.
+    """
 
     def __init__(self, engine: Engine, me: Worker, dead_after_s: float) -> None:
         self._engine = engine
         self._me = me
         self._dead_after_s = dead_after_s
-        self._seen: dict[str, tuple[datetime, float]] = {}
+        self._still: dict[str, tuple[datetime, float]] = {}
         self._looked = time.monotonic()
 
     def forget(self) -> None:
-        """Begin to look anew: after a pause of our own nothing that was seen before counts."""
-        self._seen.clear()
+        """Begin to look anew: the database was away, for all."""
+        self._still.clear()
 
     def look(self) -> list[str]:
         """Give the builds of dead workers back; the ids of those that were found dead now."""
         at = time.monotonic()
-        if at - self._looked > self._dead_after_s / 2:
-            self.forget()  # we slept, and so may the database have done
+        passed_s = min(at - self._looked, _LOOK_S)
         self._looked = at
         with reading(self._engine) as connection:
             query = select(workers.c.id, workers.c.heartbeat_at).where(workers.c.stopped_at.is_(None))
             rows = connection.execute(query).all()
             orphans = connection.execute(select(builds.c.id).where(*_orphaned()).limit(1)).first() is not None
-        self._seen = {id_: seen for id_, seen in self._seen.items() if id_ in {row.id for row in rows}}
+        before, self._still = self._still, {}
         dead = []
         for row in rows:
-            heartbeat, since = self._seen.get(row.id, (None, at))
-            if row.heartbeat_at != heartbeat:
-                self._seen[row.id] = (row.heartbeat_at, at)
-            elif at - since >= self._dead_after_s and row.id != self._me.id:
+            heartbeat, still_s = before.get(row.id, (None, 0.0))
+            still_s = still_s + passed_s if row.heartbeat_at == heartbeat else 0.0
+            self._still[row.id] = (row.heartbeat_at, still_s)
+            if still_s >= self._dead_after_s and row.id != self._me.id:
                 dead.append((row.id, row.heartbeat_at))
         if not dead and not orphans:
             return []
