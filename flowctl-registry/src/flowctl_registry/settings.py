@@ -150,6 +150,48 @@ class Builds(Section):
     """How long the job engine remembers builds that ended."""
 
 
+class Sources(Section):
+    """Where the source of remote builds may come from."""
+
+    schemes: tuple[Literal["https", "http"], ...] = ("https",)
+    """Of repositories' addresses; http only for servers of your own network."""
+    hosts: tuple[str, ...] = ("*",)
+    """Hosts of repositories and their submodules, as globs (`*.example.org`); private addresses are refused anyway."""
+    ports: tuple[int, ...] = (443, 80)
+    """Ports of repositories."""
+    allow_private: tuple[str, ...] = ()
+    """Private networks (CIDR) or names of hosts that repositories may be in all the same: your own git server."""
+    clone_bytes: int = Field(2_000_000_000, gt=0)
+    """What a repository may bring at one commit, on the network and on disk."""
+    clone_files: int = Field(200_000, gt=0)
+    """Files that a commit may have, submodules included."""
+    clone_s: float = Field(600, gt=0)
+    """How long fetching one repository may take."""
+    submodules: int = Field(50, ge=0)
+    """Submodules that a commit may have, those of submodules included."""
+    reconcile_s: float = Field(900, ge=1)
+    """How often the reconciler looks for tags that no webhook told of."""
+    github_secret: SecretStr | None = None
+    """Secret of GitHub's webhooks, for sources without one of their own; without any, webhooks are refused."""
+    webhook_bytes: int = Field(5_000_000, gt=0)
+    """Body of an incoming webhook at most."""
+
+
+class Hooks(Section):
+    """Outgoing webhooks."""
+
+    allow_private: tuple[str, ...] = ()
+    """Private networks (CIDR) or names of hosts that webhooks may be sent to all the same."""
+    allow_http: bool = False
+    """Take http:// addresses too."""
+    timeout_s: float = Field(15, gt=0)
+    """How long a receiver may take to answer."""
+    tries: int = Field(8, ge=1)
+    """How often a message is sent to a receiver that does not take it."""
+    retry_s: float = Field(5, gt=0)
+    """Pause before the second try; each further one is four times as long, one day at most."""
+
+
 class Telemetry(Section):
     """Logs and traces."""
 
@@ -182,6 +224,8 @@ class Settings(Section):
     access: Access = Access()
     retention: Retention = Retention()
     builds: Builds = Builds()
+    sources: Sources = Sources()
+    hooks: Hooks = Hooks()
     telemetry: Telemetry = Telemetry()
 
     @property

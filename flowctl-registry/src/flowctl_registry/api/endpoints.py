@@ -8,11 +8,13 @@ from flowctl_registry.api import (
     health,
     namespaces,
     publishers,
+    sources,
     stats,
     tokens,
     trust,
     uploads,
     versions,
+    webhooks,
     yanks,
 )
 from flowctl_registry.api.routing import Endpoint
@@ -23,10 +25,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *builders.ENDPOINTS,
     *trust.ENDPOINTS,
     *uploads.ENDPOINTS,
+    *sources.ENDPOINTS,  # before versions: `source` is none
     *versions.ENDPOINTS,
     *yanks.ENDPOINTS,
     *tokens.ENDPOINTS,
     *namespaces.ENDPOINTS,
     *publishers.ENDPOINTS,
     *audit.ENDPOINTS,
+    *webhooks.ENDPOINTS,
 )

@@ -16,14 +16,20 @@ sources = Table(
     Column("namespace", ForeignKey("namespaces.name", ondelete="CASCADE"), nullable=False),
     Column("name", String(128), nullable=False),
     Column("kind", String(16), nullable=False),
-    Column("repository", Text, nullable=False),  # canonical URL, without user and password
+    Column("repository", Text, nullable=False),  # URL to fetch from, without user and password
+    Column("repository_key", String(512), nullable=False),  # host/path in lower case: what webhooks are compared with
     Column("subdirectory", String(512), nullable=False, default="."),
     Column("tag_pattern", String(256), nullable=False, default="v*"),  # glob over tag names
     Column("active", Boolean, nullable=False, default=True),
+    Column("webhook_secret", String(256)),  # NULL: the registry's own
     Column("created_at", Moment, nullable=False),
     Column("reconciled_at", Moment),
+    Column("due_at", Moment, nullable=False),  # when the reconciler looks next
+    Column("tags", JSON),  # {tag: commit} as the reconciler saw them; NULL: it has not looked yet
+    Column("problem", Text),  # why it could not look
     Index("uq_sources_component", "kind", "namespace", "name", unique=True),
-    Index("ix_sources_repository", "repository"),
+    Index("ix_sources_repository_key", "repository_key"),
+    Index("ix_sources_due_at", "due_at"),
 )
 
 builds = Table(
@@ -103,6 +109,7 @@ deliveries = Table(
     metadata,
     Column("id", String(128), primary_key=True),
     Column("event", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),  # of the body: under its id nothing else is taken
     Column("outcome", JSON, nullable=False),
     Column("received_at", Moment, nullable=False),
 )

@@ -67,6 +67,7 @@ def upgrade() -> None:
         "deliveries",
         sa.Column("id", sa.String(length=128), nullable=False),
         sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
         sa.Column("outcome", sa.JSON(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
@@ -225,18 +226,24 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("repository", sa.Text(), nullable=False),
+        sa.Column("repository_key", sa.String(length=512), nullable=False),
         sa.Column("subdirectory", sa.String(length=512), nullable=False),
         sa.Column("tag_pattern", sa.String(length=256), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
+        sa.Column("webhook_secret", sa.String(length=256), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("reconciled_at", sa.BigInteger(), nullable=True),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("tags", sa.JSON(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["namespace"], ["namespaces.name"], name=op.f("fk_sources_namespace_namespaces"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sources")),
     )
     with op.batch_alter_table("sources", schema=None) as batch_op:
-        batch_op.create_index("ix_sources_repository", ["repository"], unique=False)
+        batch_op.create_index("ix_sources_due_at", ["due_at"], unique=False)
+        batch_op.create_index("ix_sources_repository_key", ["repository_key"], unique=False)
         batch_op.create_index("uq_sources_component", ["kind", "namespace", "name"], unique=True)
 
     op.create_table(
