@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from flowctl_core.build.platforms import progress_of
 from flowctl_core.build_host import relocating, testing
 from flowctl_core.build_host.phases import Phase, steps_of
 from flowctl_core.build_host.resume import (
@@ -186,6 +187,8 @@ def _build(host: Host) -> States:
             refusal = job.releasing.refused[platform]
             raise PlatformsFailedError(f"{platform} cannot be built here: {refusal.reason}", hint=refusal.remedy)
     find_same_tools(job, decided)
+    if len(wanted) == 1:
+        job.progress = progress_of(job.progress, wanted[0])
     build_for(job, wanted)
     states: States = {}
     reports = []

@@ -8,6 +8,9 @@ tests/<name>/            the same for the tests, which may write where they like
 cache/                   caches of tools, where the caller's environment puts them
 release/                 the finished release
 answer.json              how the last command ended
+
+Code of the source may have changed what it could reach. A caller who does not believe it keeps `request.json`, the
+states and the answer elsewhere: then those are read and written there, and states are kept by the caller alone.
 """
 
 from __future__ import annotations
@@ -38,16 +41,20 @@ def document_name(phase: str, platform: Platform | None = None) -> str:
 class Workspace:
     """Paths and documents of one workspace."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, states: Path | None = None, answer: Path | None = None) -> None:
+        """`states`: where request and states are, and nothing is written; `answer`: the file to write."""
         self.folder = folder
         self.repository = folder / "repository"
-        self.states = folder / "state"
         self.release = folder / "release"
-        self.answer = folder / "answer.json"
+        self.answer = answer or folder / "answer.json"
+        self._states = states or folder / "state"
+        self._request = (states or folder) / "request.json"
+        self._keeps = states is None
+        self._found: dict[str, State] = {}
 
     def request(self) -> HostRequest:
         """What is to be built. Raises UsageError."""
-        return self._read(self.folder / "request.json", HostRequest, "write it before the first phase")
+        return self._read(self._request, HostRequest, "write it before the first phase")
 
     def source(self, name: str) -> Path:
         """Where the source is built."""
@@ -59,22 +66,29 @@ class Workspace:
 
     def read(self, phase: str, model: type[S]) -> S:
         """What a phase left. Raises UsageError when it did not run, or left something else."""
-        return self._read(self.states / document_name(phase), model, f"run the phase {phase} before this one")
+        return self._state(document_name(phase), model, f"run the phase {phase} before this one")
 
     def built(self, platform: Platform) -> BuildState:
         """What was built for a platform. Raises UsageError when nothing was."""
-        name = document_name("build", platform)
-        return self._read(self.states / name, BuildState, f"run the phase build for {platform} before this one")
+        hint = f"run the phase build for {platform} before this one"
+        return self._state(document_name("build", platform), BuildState, hint)
 
     def has(self, phase: str) -> bool:
         """True when a phase left something."""
-        return (self.states / document_name(phase)).is_file()
+        name = document_name(phase)
+        return name in self._found or (self._states / name).is_file()
 
     def write(self, name: str, state: State) -> None:
         """Keep what a phase found. Raises StoreError."""
-        with system_refusals(self.states, "made"):
-            self.states.mkdir(exist_ok=True)
-        atomic_write(self.states / name, state.model_dump_json().encode())
+        self._found[name] = state
+        if self._keeps:
+            with system_refusals(self._states, "made"):
+                self._states.mkdir(exist_ok=True)
+            atomic_write(self._states / name, state.model_dump_json().encode())
+
+    def _state(self, name: str, model: type[S], hint: str) -> S:
+        found = self._found.get(name)
+        return found if isinstance(found, model) else self._read(self._states / name, model, hint)
 
     def _read(self, file: Path, model: type[S], hint: str) -> S:
         try:

@@ -56,6 +56,13 @@ class JsonEvents:
 def build_host(
     phases: Annotated[list[str], typer.Argument(help="export, decide, fetch, test, build, bases, assemble.")],
     workspace: Annotated[Path, typer.Option("--workspace", help="Folder that holds all of the build.")],
+    states: Annotated[
+        Path | None,
+        typer.Option("--states", help="Folder with request.json and what phases before left.", show_default="state/"),
+    ] = None,
+    answer: Annotated[
+        Path | None, typer.Option("--answer", help="File for how it ended.", show_default="answer.json")
+    ] = None,
     platform: Annotated[
         list[str] | None, typer.Option("--platform", help="build: for this one; several times for several.")
     ] = None,
@@ -77,11 +84,15 @@ def build_host(
     unknown = [phase for phase in phases if phase not in PHASES]
     if unknown:
         raise UsageError(f"{unknown[0]} is no phase", hint=f"There are {', '.join(PHASES)}.")
-    place = Workspace(absolute(workspace))
+    place = Workspace(
+        absolute(workspace),
+        states=absolute(states) if states is not None else None,
+        answer=absolute(answer) if answer is not None else None,
+    )
     if not place.folder.is_dir():
         raise UsageError(f"{place.folder} is not a folder")
     forget(place)
-    states: States = {}
+    found: States = {}
     phase: str = phases[0]
     engine = None
     try:
@@ -94,13 +105,13 @@ def build_host(
         with same_modes():
             for phase in phases:
                 host = Host(place, place.request(), engine, JsonEvents(phase, lock), options, platforms)
-                states |= run_phase(host, next(known for known in PHASES if known == phase))
+                found |= run_phase(host, next(known for known in PHASES if known == phase))
     except (Exception, KeyboardInterrupt) as error:
         from flowctl_core.cli.building import cancel
 
         if engine is not None:
             cancel(engine)
         failure = as_flowctl_error(error)
-        place.write_answer(phase, states, failure)
+        place.write_answer(phase, found, failure)
         raise typer.Exit(failure.exit_code) from error
-    place.write_answer(phase, states, None)
+    place.write_answer(phase, found, None)
