@@ -51,7 +51,7 @@ class Farm:
         given = {"builds__retry_s": 0.2, "builds__dead_after_s": 2, "telemetry__log_format": "text", **settings}
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         self.environment[PREFIX + "DATA"] = str(folder / "data")
-        (folder / "data").mkdir()
+        (folder / "data").mkdir(exist_ok=True)
         if database_url is not None:
             self.environment[PREFIX + "DATABASE_URL"] = database_url
         for name, value in given.items():
@@ -67,12 +67,14 @@ class Farm:
         (self.folder / "plan.json").write_text(json.dumps(plan))
 
     def worker(
-        self, name: str = "one", *, slots: int = 2, label: str | None = None, wait: bool = True
+        self, name: str = "one", *, slots: int = 2, label: str | None = None, wait: bool = True, **environment: str
     ) -> ServerProcess:
         """A new worker that is ready."""
         command = [sys.executable, _WORKER, self.folder, "--id", name, "--slots", str(slots)]
         command += ["--label", label] if label else []
-        made = ServerProcess(command, self.folder / f"{name}.log", lambda: True, environment=self.environment)
+        made = ServerProcess(
+            command, self.folder / f"{name}.log", lambda: True, environment={**self.environment, **environment}
+        )
         made.ready = lambda: f"worker {name} is ready" in made.text()
         self.workers[name] = made
         made.launch()

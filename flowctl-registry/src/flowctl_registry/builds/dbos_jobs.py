@@ -45,12 +45,14 @@ class DbosJobs(Jobs):
         performer: Performer,
         ended: Callable[[Run, Result], bool],
         released: Callable[[Run], None],
+        broken: Callable[[Run], None],
     ) -> None:
         self._settings = settings
         self._worker = worker
         self._performer = performer
         self._ended = ended
         self._released = released
+        self._broken = broken
         self._runs: dict[str, Run] = {}
         self._helping: dict[str, Run] = {}
         self._own = f"worker {worker.id}"
@@ -158,7 +160,14 @@ class DbosJobs(Jobs):
                 return await self._step(run, step, platform)
             return await self._elsewhere(run, platform, label)
 
-        await self._finish(run, await build(do))
+        try:
+            await self._finish(run, await build(do))
+        except Exception:
+            # The engine's database failed, or this run was replaced there: what is recorded in ours counts.
+            if self._runs.get(run.claim.build_id) is run:
+                del self._runs[run.claim.build_id]
+            _loop().run_in_executor(self._threads, self._broken, run)
+            raise
 
     async def _step(self, run: Run, step: str, platform: str) -> Result:
         async def work() -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -15,7 +15,7 @@ from flowctl_registry.builds.jobs import Answer, StepCall, StepFunction
 from flowctl_registry.builds.records import Doing, FencedError
 from flowctl_registry.builds.runs import Run
 from flowctl_registry.builds.workflow import Result
-from flowctl_registry.database.engine import reading, writing
+from flowctl_registry.database.engine import writing
 from flowctl_registry.errors import StorageFullError, UnavailableError
 from flowctl_registry.models.build import BuildProblem, StepState
 from flowctl_registry.observability.logs import BUILD_ID
@@ -39,18 +39,20 @@ class Performer:
     def perform(self, run: Run, step: str, platform: str) -> Result | None:
         """Do a step, unless it was done; None: this run may not go on, somebody else will."""
         BUILD_ID.set(run.claim.build_id)
+        doing = Doing(run.claim.build_id, step, platform, self._worker, run.claim.token, run.owner)
         event = run.begin(step, platform)
         failed = True
         try:
-            result = self._tried(
-                run, Doing(run.claim.build_id, step, platform, self._worker, run.claim.token, run.owner), event
-            )
+            result = self._tried(run, doing, event)
             failed = result is not None and "problem" in result
             return result
         except FencedError:
             run.end("replaced")
             _LOG.warning("build %s belongs to another run now", run.claim.build_id)
             return None
+        except Exception as error:  # noqa: BLE001 - what cannot be recorded must not be done for ever
+            _LOG.exception("step %s of build %s cannot be recorded", step, run.claim.build_id)
+            return {"problem": _defect(doing, error).model_dump(mode="json", exclude_defaults=True)}
         finally:
             run.done(step, platform, failed=failed)
 
@@ -59,10 +61,11 @@ class Performer:
         for left in reversed(range(self._settings.tries)):
             if event.is_set():
                 return None if run.parked else {"cancelled": True}
-            attempt, known = self.persist(run, lambda connection: records.begin_step(connection, doing))
+            attempt, known, answers = self.persist(run, lambda connection: _begun(connection, doing))
             if known is not None:
                 return {"answer": known}
-            outcome = self._call(doing, attempt, event)
+            call = StepCall(doing.build_id, doing.step, doing.platform, attempt, event, doing.worker, answers)
+            outcome = self._call(doing, call)
             if not isinstance(outcome, BuildProblem):
                 self._ended(run, doing, "refused" if "refused" in outcome else "succeeded", answer=outcome)
                 return {"answer": outcome}
@@ -79,27 +82,22 @@ class Performer:
             pause_s *= 2
         return None if run.parked else {"cancelled": True}
 
-    def _call(self, doing: Doing, attempt: int, event: threading.Event) -> Answer | BuildProblem:
+    def _call(self, doing: Doing, call: StepCall) -> Answer | BuildProblem:
         try:
-            with reading(self._services.engine) as connection:
-                answers = records.completed(connection, doing.build_id)
-            call = StepCall(doing.build_id, doing.step, doing.platform, attempt, event, doing.worker, answers)
             return self._steps[doing.step](call)
         except CancelledError as error:
-            event.set()
+            call.cancelled.set()
             return _problem(doing, error, transient=False)
         except FlowctlError as error:
             return _problem(doing, error, transient=isinstance(error, UnavailableError | StorageFullError))
         except Exception as error:  # noqa: BLE001 - a defect of ours must end this build only
             _LOG.exception("step %s of build %s broke", doing.step, doing.build_id)
-            message = f"the registry's step {doing.step} broke: {type(error).__name__}"
-            broken = FlowctlError(message, hint="This is a defect; the worker's log has the details.")
-            return _problem(doing, broken, transient=False).model_copy(update={"code": "internal"})
+            return _defect(doing, error)
 
     def _ended(self, run: Run, doing: Doing, state: StepState, **told: object) -> None:
         self.persist(run, lambda connection: records.end_step(connection, doing, state, **told))  # type: ignore[arg-type]
 
-    def persist(self, run: Run, change: Callable[[Connection], _Value]) -> _Value:
+    def persist(self, run: Run, change: Callable[[Connection], _Value], *, patient: bool = False) -> _Value:
         """Make a change, however long the database is away. Raises FencedError, also when this run is to stop."""
         told = False
         while True:
@@ -109,9 +107,19 @@ class Performer:
                 if not told:
                     _LOG.warning("build %s waits: %s", run.claim.build_id, error.message)
                 told = True
-            if run.parked:
+            if run.parked and not patient:
                 raise FencedError(run.claim.build_id)
             threading.Event().wait(_AGAIN_S)
+
+
+def _begun(connection: Connection, doing: Doing) -> tuple[int, Answer | None, dict[str, Any]]:
+    return *records.begin_step(connection, doing), records.completed(connection, doing.build_id)
+
+
+def _defect(doing: Doing, error: Exception) -> BuildProblem:
+    message = f"the registry's step {doing.step} broke: {type(error).__name__}"
+    broken = FlowctlError(message, hint="This is a defect; the worker's log has the details.")
+    return _problem(doing, broken, transient=False).model_copy(update={"code": "internal"})
 
 
 def _problem(doing: Doing, error: FlowctlError, *, transient: bool) -> BuildProblem:

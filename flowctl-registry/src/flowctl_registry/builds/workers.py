@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -38,6 +39,7 @@ _RENEW_S = 60.0
 _FORGET_S = 3600.0
 _AWAY_S = 1.0
 _CANCEL_S = 3.0
+_BROKEN_S = 1.0
 Steps = Callable[[Services], Mapping[str, StepFunction]]
 
 
@@ -51,7 +53,9 @@ class BuildWorker:
         self._settings = services.settings.builds
         self._worker = worker
         self._performer = Performer(services, worker.id, steps)
-        self._jobs: Jobs = DbosJobs(services.settings, worker, self._performer, self._ended, self._released)
+        self._jobs: Jobs = DbosJobs(
+            services.settings, worker, self._performer, self._ended, self._released, self._broken
+        )
         self._watch = Watch(services.engine, worker, self._settings.dead_after_s)
         self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
@@ -112,7 +116,7 @@ class BuildWorker:
                     run = Run(claim)
                     with self._lock:
                         self._runs[claim.build_id] = run
-                    self._jobs.run(run)
+                    self._begin(run)
             except FlowctlError as error:
                 _LOG.warning("no builds can be taken: %s", error.message)
                 pause_s = _AWAY_S
@@ -121,6 +125,22 @@ class BuildWorker:
                 pause_s = _AWAY_S
             self._wake.wait(pause_s)
             self._wake.clear()
+
+    def _begin(self, run: Run) -> None:
+        try:
+            self._jobs.run(run)
+        except Exception:  # noqa: BLE001 - whatever the engine's own database says
+            _LOG.exception("build %s cannot be begun", run.claim.build_id)
+            threading.Thread(target=self._broken, args=(run,), daemon=True, name="broken").start()
+
+    def _broken(self, run: Run) -> None:
+        """The engine lost the workflow of a build: give it back, so that it goes on with what was recorded."""
+        run.end("stopping")
+        time.sleep(_BROKEN_S)
+        mine = (builds.c.id == run.claim.build_id, builds.c.claim == run.claim.token)
+        with suppress(records.FencedError):
+            self._performer.persist(run, lambda c: registration.give_back(c, *mine), patient=True)
+        self._released(run)
 
     def _takes_more(self) -> bool:
         """A worker with labels keeps its slots for what only it can do."""
