@@ -314,3 +314,10 @@ def test_a_command_in_the_wrong_folder_makes_no_registry(registry: Registry, tmp
     done = registry.command("token", "list", "--data", str(tmp_path / "none"), code=80)
     assert "there is no registry" in done.stderr
     assert not (tmp_path / "none").exists()
+
+
+def test_a_new_registry_says_how_to_begin_and_makes_no_token(registry: Registry) -> None:
+    for process in registry.api:
+        assert "flowctl-registry token create --user NAME --admin" in process.log.read_text()
+    listed = json.loads(registry.command("token", "list", "--user", "admin", "-o", "json").stdout)
+    assert [each["created_by"] for each in listed] == ["operator"]

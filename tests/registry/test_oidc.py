@@ -292,6 +292,15 @@ class TestKeys:
         token = gone.token()
         gone.close()
         assert "cannot be had" in self.validate(gone, keys, token)
+        back = OidcIssuer(gone.server.server_port)
+        try:
+            assert "cannot be had" in self.validate(back, keys, back.token())
+            assert back.asked == [], "forged tokens must not make every thread wait for an issuer that is gone"
+            later = time.monotonic() + 11
+            keys._gone.expire(later)
+            assert self.validate(back, keys, back.token()).startswith("repo:")
+        finally:
+            back.close()
 
 
 @pytest.mark.parametrize("url", ["http://issuer.example", "ftp://127.0.0.1", "http://127.0.0.1.example", "issuer"])

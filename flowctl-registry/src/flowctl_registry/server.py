@@ -81,6 +81,7 @@ def _loader(settings: Settings) -> Callable[[], ASGIApp]:
 
 
 def _application(settings: Settings) -> ASGIApp:
+    from flowctl_registry.access.beginning import say_how_to_begin
     from flowctl_registry.app import create_app
     from flowctl_registry.observability.requests import Observed
     from flowctl_registry.observability.tracing import open_tracing
@@ -93,7 +94,9 @@ def _application(settings: Settings) -> ASGIApp:
         engine = open_engine(settings.database)
         migrate.ensure(engine)
         engine.dispose()
-    return Observed(create_app(settings), tracing)
+    app = create_app(settings)
+    say_how_to_begin(app.state.services)
+    return Observed(app, tracing)
 
 
 def _end_with(parent: int) -> None:

@@ -21,6 +21,8 @@ def authenticate(services: Services, request: Request, action: Action | None, pa
     Raises UnauthorizedError, ForbiddenError, NotFoundError for a private namespace, TooManyRequestsError.
     """
     if action is None:
+        if request.url.path.startswith("/v1/"):  # health and metrics must answer whatever clients do
+            limiter_of(request).count_address(client_address(request))
         return Principal()
     principal = identify(services, request)
     allow(services, principal, action, path.get("ns"), path.get("name"))
