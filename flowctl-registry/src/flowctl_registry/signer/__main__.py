@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 
 from flowctl_core.errors import FlowctlError
@@ -11,6 +12,8 @@ from flowctl_registry.observability.logs import configure
 from flowctl_registry.settings import Settings
 from flowctl_registry.signer.process import run
 
+for each in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(each, signal.SIG_IGN)
 told = json.load(sys.stdin)
 settings = Settings.model_validate(told["settings"])
 configure(settings.telemetry)

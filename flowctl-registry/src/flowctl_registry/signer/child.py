@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +19,8 @@ from flowctl_registry.settings import Settings
 _LOG = logging.getLogger(__name__)
 _PAUSE_S = 1.0
 _END_S = 40
+END = signal.SIGUSR1
+"""Ends a signer that `serve` started."""
 
 
 class SignerChild:
@@ -37,17 +40,16 @@ class SignerChild:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._ending.set()
-        self._process.terminate()
+        self._process.send_signal(END)
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # In a session of its own: Ctrl-C at the terminal must reach it after the requests that need it.
         reading, writing = os.pipe()
         command = [sys.executable, "-m", "flowctl_registry.signer"]
-        process = subprocess.Popen(command, stdin=reading, start_new_session=True)
+        process = subprocess.Popen(command, stdin=reading)
         os.close(reading)
         try:
             with os.fdopen(writing, "wb") as pipe:
@@ -64,7 +66,7 @@ class SignerChild:
             _LOG.error("the signer ended (code %d); starting it again", code)
             self._process = self._start()
             if self._ending.is_set():
-                self._process.terminate()
+                self._process.send_signal(END)
 
 
 def _plain(value: object) -> object:

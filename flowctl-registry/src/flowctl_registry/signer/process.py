@@ -18,6 +18,7 @@ from flowctl_registry.database.engine import open_engine
 from flowctl_registry.errors import BadRequestError
 from flowctl_registry.settings import Settings
 from flowctl_registry.signer.attesting import attest
+from flowctl_registry.signer.child import END
 from flowctl_registry.signer.index import Index
 from flowctl_registry.signer.keys import SignerKeys, folder_of
 from flowctl_registry.signer.server import listen, serve
@@ -63,7 +64,11 @@ class Signer:
 
 
 def run(settings: Settings, parent: int | None = None) -> None:
-    """Serve until SIGTERM, or until the process `parent` is gone. Only one signer at a time has a data folder."""
+    """Serve until SIGTERM. Only one signer at a time has a data folder.
+
+    With `parent`, that process ends it, by END or by being gone: a signal to the whole group must not take the signer
+    from requests that are to be finished. Raises FlowctlError when it cannot start.
+    """
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with only_signer(settings):
@@ -71,7 +76,7 @@ def run(settings: Settings, parent: int | None = None) -> None:
         duties = (Timetable(_APPLY_S, signer.index.apply), Timetable(_REFRESH_S, signer.index.refresh))
         signer.index.refresh()
         with listen(settings.socket) as server:
-            ended = _end_on_signal()
+            ended = _end_on((signal.SIGTERM, signal.SIGINT) if parent is None else (END,))
             if parent is not None:
                 threading.Thread(target=_watch, args=(parent, ended), daemon=True).start()
             for duty in duties:
@@ -98,9 +103,9 @@ def only_signer(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _end_on_signal() -> threading.Event:
+def _end_on(signals: tuple[signal.Signals, ...]) -> threading.Event:
     ended = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in signals:
         signal.signal(each, lambda _number, _frame: ended.set())
     return ended
 
