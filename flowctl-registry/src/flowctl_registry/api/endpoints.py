@@ -5,6 +5,8 @@ from __future__ import annotations
 from flowctl_registry.api import (
     audit,
     builders,
+    components,
+    downloads,
     health,
     namespaces,
     publishers,
@@ -23,7 +25,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *builders.ENDPOINTS,
     *trust.ENDPOINTS,
     *uploads.ENDPOINTS,
+    *components.ENDPOINTS,
     *versions.ENDPOINTS,
+    *downloads.ENDPOINTS,
     *yanks.ENDPOINTS,
     *tokens.ENDPOINTS,
     *namespaces.ENDPOINTS,
