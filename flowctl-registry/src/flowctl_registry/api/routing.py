@@ -7,7 +7,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from anyio import to_thread
 from pydantic import BaseModel, ValidationError
@@ -61,12 +60,6 @@ class Call:
     def kind(self) -> Kind:
         """What the address is of."""
         return "bundle" if self.request.url.path.startswith("/v1/bundles") else "component"
-
-    @property
-    def host(self) -> str:
-        """How clients reach this registry, `host[:port]`."""
-        public = self.services.settings.server.public_url
-        return urlsplit(public).netloc if public else self.request.url.netloc
 
 
 Handler = Callable[[Call], Any]

@@ -48,7 +48,7 @@ def commit(call: Call) -> VersionDocument:
     version_id = publishing.commit(
         call.services, _key(call), call.principal.shown, getattr(call.request.state, "request_id", None)
     )
-    return reading.version_document(call.services, version_id, call.host)
+    return reading.version_document(call.services, version_id)
 
 
 def _key(call: Call) -> uploads.Key:

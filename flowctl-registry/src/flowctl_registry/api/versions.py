@@ -16,7 +16,7 @@ def list_versions(call: Call) -> VersionPage:
 def show(call: Call) -> VersionDocument:
     """The version with its files."""
     path = call.path
-    return reading.find_document(call.services, call.kind, path["ns"], path["name"], path["reference"], call.host)
+    return reading.find_document(call.services, call.kind, path["ns"], path["name"], path["reference"])
 
 
 def _endpoints(kinds: str) -> tuple[Endpoint, ...]:

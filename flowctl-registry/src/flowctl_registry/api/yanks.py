@@ -15,14 +15,14 @@ def yank(call: Call) -> VersionDocument:
     asked: YankRequest = call.body
     version_id = _found(call)
     yanking.yank(call.services, version_id, asked.reason, noted(call, "version.yank", {"reason": asked.reason}))
-    return reading.version_document(call.services, version_id, call.host)
+    return reading.version_document(call.services, version_id)
 
 
 def unyank(call: Call) -> VersionDocument:
     """The version can be used again."""
     version_id = _found(call)
     yanking.unyank(call.services, version_id, noted(call, "version.unyank"))
-    return reading.version_document(call.services, version_id, call.host)
+    return reading.version_document(call.services, version_id)
 
 
 def _found(call: Call) -> int:

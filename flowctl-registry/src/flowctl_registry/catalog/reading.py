@@ -44,32 +44,30 @@ def find_version(services: Services, kind: Kind, namespace: str, name: str, refe
         return int(find_row(connection, kind, namespace, name, reference).id)
 
 
-def version_document(services: Services, version_id: int, host: str) -> VersionDocument:
-    """A version with its files. `host` is how clients reach this registry, for references of images."""
+def version_document(services: Services, version_id: int) -> VersionDocument:
+    """A version with its files."""
     with reading(services.engine) as connection:
         row = connection.execute(
             select(versions, components.c.kind, components.c.namespace, components.c.name)
             .join(components, components.c.id == versions.c.component_id)
             .where(versions.c.id == version_id)
         ).one()
-        return _document(connection, row, host)
+        return _document(connection, row)
 
 
-def find_document(
-    services: Services, kind: Kind, namespace: str, name: str, reference: str, host: str
-) -> VersionDocument:
+def find_document(services: Services, kind: Kind, namespace: str, name: str, reference: str) -> VersionDocument:
     """A published version with its files. Raises NotFoundError."""
     with reading(services.engine) as connection:
-        return _document(connection, find_row(connection, kind, namespace, name, reference), host)
+        return _document(connection, find_row(connection, kind, namespace, name, reference))
 
 
-def _document(connection: Connection, row: Row[Any], host: str) -> VersionDocument:
+def _document(connection: Connection, row: Row[Any]) -> VersionDocument:
     files = connection.execute(
         select(artifacts).where(artifacts.c.version_id == row.id).order_by(artifacts.c.path)
     ).all()
     images: tuple[ListedImage, ...] = ()
     if any(file.kind == "image" for file in files):
-        images = _images(connection, row, host)
+        images = _images(connection, row)
     base = f"/v1/{row.kind}s/{row.namespace}/{row.name}/{row.version}/files/"
     listed = [
         ListedFile(
@@ -107,11 +105,11 @@ def _document(connection: Connection, row: Row[Any], host: str) -> VersionDocume
     )
 
 
-def _images(connection: Connection, row: Row[Any], host: str) -> tuple[ListedImage, ...]:
+def _images(connection: Connection, row: Row[Any]) -> tuple[ListedImage, ...]:
     named = connection.execute(
         select(subjects.c.name, subjects.c.digest).where(subjects.c.version_id == row.id).order_by(subjects.c.name)
     ).all()
-    repository = f"{host}/{row.namespace}/{row.name}"
+    repository = f"{row.namespace}/{row.name}"
     return tuple(
         ListedImage(
             platform=None if subject.name == "index" else subject.name,

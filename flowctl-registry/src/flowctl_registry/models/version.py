@@ -41,7 +41,7 @@ class ListedImage(Frozen):
     digest: Digest
     """Of the manifest."""
     reference: str
-    """What to give to `docker pull`."""
+    """Its address here: `docker pull HOST/<reference>`."""
 
 
 class Source(Frozen):
