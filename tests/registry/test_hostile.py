@@ -69,6 +69,7 @@ def scene_of(registry: Registry, release: Path, *, private: bool) -> Scene:
             "ns": namespace,
             "name": "greeting",
             "version": "1.2.0",
+            "reference": "v1.2.0",
             "digest": digest,
             "id": begin(admin, namespace).json()["id"],
             "user": new_user(registry, namespace, "member"),
@@ -132,7 +133,7 @@ def test_every_route_of_the_application_is_declared(tmp_path: Path) -> None:
     migrate.upgrade(engine)
     engine.dispose()
     app = create_app(settings)
-    served = {f"{method} {route.path}" for route in app.routes for method in route.methods - {"HEAD"}}
+    served = {f"{method} {route.path}" for route in app.routes for method in route.endpoint.methods - {"HEAD"}}
     app.state.services.close()
     assert served == {title(each) for each in ENDPOINTS if each.method != "HEAD"}
 

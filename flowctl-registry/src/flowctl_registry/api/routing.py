@@ -127,21 +127,26 @@ class Endpoint:
         return Response(text, status_code=self.status, media_type="application/json")
 
 
-class _Resource:
-    """All methods of one path. It takes every method, so that a path which another one's pattern covers too
-    (`…/versions`, `…/{version}`) answers 405 itself, with all that it allows."""
+class Resource:
+    """All methods of one path.
+
+    It takes every method, so that a path which another one's pattern covers too (`…/versions`, `…/{version}`) answers
+    405 itself, with all that it allows.
+    """
 
     def __init__(self, endpoints: list[Endpoint], services: Services) -> None:
         self._services = services
         self._methods: dict[str, Endpoint] = {endpoint.method: endpoint for endpoint in endpoints}
         if "GET" in self._methods:
             self._methods.setdefault("HEAD", self._methods["GET"])
+        self.methods = frozenset(self._methods)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
         request = Request(scope, receive, send)
         endpoint = self._methods.get(request.method)
         if endpoint is None:
-            allowed = ", ".join(sorted(self._methods))
+            allowed = ", ".join(sorted(self.methods))
             raise HTTPException(405, f"{request.method} is not for this address", headers={"Allow": allowed})
         response = await endpoint.serve(self._services, request)
         await response(scope, receive, send)
@@ -153,7 +158,7 @@ def routes(endpoints: Iterable[Endpoint], services: Services) -> list[Route]:
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, []).append(endpoint)
     ordered = sorted(by_path, key=lambda path: [part.startswith("{") for part in path.split("/")])
-    return [Route(path, _Resource(by_path[path], services), name=path) for path in ordered]
+    return [Route(path, Resource(by_path[path], services), name=path) for path in ordered]
 
 
 def _query_values(request: Request) -> dict[str, Any]:
@@ -174,8 +179,6 @@ def checked_path(parameters: dict[str, Any]) -> dict[str, str]:
             raise BadRequestError(
                 f"that is no {'namespace' if name == 'ns' else name}", hint=f"It must match {pattern}"
             )
-        if "\0" in str(value):  # PostgreSQL has no text with one
-            raise BadRequestError("the address has a NUL in it")
     return {name: str(value) for name, value in parameters.items()}
 
 
