@@ -13,6 +13,7 @@ from tests.conftest import find_tool, unavailable
 MODULES = {
     "versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
     "crane": "github.com/google/go-containerregistry/cmd/crane@v0.20.6",
+    "cosign": "github.com/sigstore/cosign/v3/cmd/cosign@v3.1.2",
     "conformance": "github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111",
 }
 

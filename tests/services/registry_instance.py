@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx
+from sqlalchemy import Connection, insert
 from tests.registry.client import Client
 
 from postgres_server import PostgresServer
@@ -52,18 +53,24 @@ class Registry:
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 
-    def namespace(self, *, private: bool = False) -> str:
-        """A new one, so that tests which share a registry do not meet."""
-        from sqlalchemy import insert
-
-        from flowctl_registry.database.engine import now, open_engine, writing
-        from flowctl_registry.database.tables import namespaces
+    def change(self, change: Callable[[Connection], Any]) -> Any:
+        """One transaction in the registry's database, past the registry."""
+        from flowctl_registry.database.engine import open_engine, writing
         from flowctl_registry.settings import load_settings
 
-        name = f"ns{uuid.uuid4().hex[:10]}"
         engine = open_engine(load_settings(None, self.environment).database)
-        writing(engine, lambda c: c.execute(insert(namespaces).values(name=name, private=private, created_at=now(c))))
-        engine.dispose()
+        try:
+            return writing(engine, change)
+        finally:
+            engine.dispose()
+
+    def namespace(self, *, private: bool = False) -> str:
+        """A new one, so that tests which share a registry do not meet."""
+        from flowctl_registry.database.engine import now
+        from flowctl_registry.database.tables import namespaces
+
+        name = f"ns{uuid.uuid4().hex[:10]}"
+        self.change(lambda c: c.execute(insert(namespaces).values(name=name, private=private, created_at=now(c))))
         return name
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from semantic_version import Version as SemanticVersion
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from flowctl_registry.catalog.pulling import tag_latest
 from flowctl_registry.catalog.search_index import reindex
 from flowctl_registry.database.engine import now, writing
 from flowctl_registry.database.tables import (
@@ -90,6 +91,7 @@ def refresh_latest(connection: Connection, component_id: int) -> None:
         .where(components.c.id == component_id)
         .values(latest=best.version if best else None, updated_at=now(connection))
     )
+    tag_latest(connection, component_id, best.id if best else None)
     if best is not None:
         _describe(connection, component_id, best.id)
     reindex(connection, component_id)
