@@ -235,3 +235,20 @@ def test_a_registry_for_known_users_only(open_registry, make_release) -> None:
         assert nobody.get("/v2/token", params={"scope": f"repository:{repository}:pull"}).status_code == 401
         token = fetch(nobody, repository, headers=basic(str(closed.token)))
         assert pulled(nobody, repository, token) == 200
+
+
+def test_pulls_are_counted_too(open_registry, make_release) -> None:
+    limits = {"limits__requests_per_minute": 20, "limits__failed_logins_per_minute": 5}
+    with open_registry(apis=1, **limits) as limited:
+        namespace = limited.namespace()
+        assert limited.client().publish(make_release(), namespace, "greeting", "1.2.0").status_code == 201
+        nobody, repository = Client(limited.urls), f"{namespace}/greeting"
+        token = fetch(nobody, repository)
+        answers = [nobody.get(f"/v2/{repository}/tags/list", headers=bearer(token)) for _ in range(25)]
+        assert [each.status_code for each in answers[:19]] == [200] * 19
+        last = answers[-1]
+        assert last.status_code == 429 and last.json()["errors"][0]["code"] == "TOOMANYREQUESTS"
+        assert int(last.headers["retry-after"]) >= 1
+        wrong = [nobody.get("/v2/token", headers=basic("flowctl_wrong")).status_code for _ in range(10)]
+        assert set(wrong[:5]) == {401} and wrong[-1] == 429
+        assert nobody.get(f"/v2/{repository}/tags/list", headers=bearer("a.b.c")).status_code == 429

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from flowctl_registry.access import image_tokens
-from flowctl_registry.access.authenticate import allow, identify
+from flowctl_registry.access.authenticate import allow, identify, limiter_of
+from flowctl_registry.access.limiting import client_address
 from flowctl_registry.access.principal import Principal
 from flowctl_registry.api.image_errors import VERSION_HEADER
 from flowctl_registry.errors import BadRequestError, ForbiddenError, NotFoundError, UnauthorizedError
@@ -34,8 +35,11 @@ def give_token(services: Services, request: Request) -> Response:
     scopes = [scope for each in asked.getlist("scope") for scope in each.split()]
     if len(scopes) > _SCOPES_LIMIT:
         raise BadRequestError(f"more than {_SCOPES_LIMIT} scopes are asked for")
-    nobody = request.headers.get("authorization") == _NO_CREDENTIALS
-    principal = Principal() if nobody else identify(services, request)
+    if request.headers.get("authorization") == _NO_CREDENTIALS:
+        limiter_of(request).count_address(client_address(request))
+        principal = Principal()
+    else:
+        principal = identify(services, request)
     allow(services, principal, "read", None, None)
     request.state.principal = principal
     granted = set()
