@@ -177,6 +177,24 @@ def test_no_outsider_reads_what_is_private(private: Scene, endpoint: Endpoint) -
     assert not is_refused(status, told), f"the owner: {status} {told}"
 
 
+QUERIES = {"/v1/components/search": "?q=greeting", "/v1/bundles/search": "?q=greeting"}
+SIGNED_INDEX = "/v1/trust/"
+"""It has the names of private versions too (docs/operators/registry-access.md)."""
+
+
+@pytest.mark.parametrize(
+    "endpoint", [each for each in ENDPOINTS if each.method == "GET" and "{" not in each.path], ids=title
+)
+def test_no_list_tells_an_outsider_of_what_is_private(private: Scene, endpoint: Endpoint) -> None:
+    target = endpoint.path + QUERIES.get(endpoint.path, "")
+    for who in ("nobody", "owner elsewhere", "scoped elsewhere"):
+        status, told = ask(private, "GET", target, private.tokens[who])
+        assert status < 500
+        assert private.namespace not in told, who
+    if endpoint.path in ("/v1/components", "/v1/components/search", "/v1/namespaces"):
+        assert private.namespace in ask(private, "GET", target, private.tokens["owner"])[1]
+
+
 @pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.action in ("manage", "admin")], ids=title)
 def test_no_mere_member_manages(public: Scene, endpoint: Endpoint) -> None:
     member = make_token(

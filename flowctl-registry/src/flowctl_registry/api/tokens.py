@@ -19,10 +19,11 @@ class TokenQuery(Frozen):
 
 
 def whoami(call: Call) -> Caller:
-    """The caller, its token's actions and its roles."""
+    """The caller, its token's actions, and its roles in the namespaces that the token is for."""
     who = call.principal
     with reading(call.services.engine) as connection:
         roles = {} if who.user is None else namespaces.roles_of(connection, who.user)
+    roles = {name: role for name, role in roles.items() if who.namespace in (None, name)}
     return Caller(user=who.user, token_id=who.token_id, actions=tuple(sorted(who.actions)), namespaces=roles)
 
 
