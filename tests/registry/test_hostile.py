@@ -309,3 +309,34 @@ def test_no_credentials_upset_it(public: Scene, header: bytes) -> None:
     connection.endheaders()
     assert connection.getresponse().status in (400, 401, 431)
     connection.close()
+
+
+IMAGES = ("/v2/{ns}/{name}/manifests/{tag}", "/v2/{ns}/{name}/blobs/{digest}", "/v2/{ns}/{name}/tags/list",
+          "/v2/{ns}/{name}/referrers/{digest}")  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_images_are_written_by_nobody(public: Scene, method: str) -> None:
+    values = {**public.values, "tag": "1.2.0"}
+    for path in (*IMAGES, "/v2/{ns}/{name}/blobs/uploads/", "/v2/{ns}/{name}/blobs/uploads/x", "/v2/"):
+        for token in (public.tokens["owner"], public.registry.token):
+            status, told = ask(public, method, path.format(**values), token, b"{}")
+            assert status == 405, f"{path}: {status} {told}"
+
+
+@pytest.mark.parametrize("path", IMAGES)
+def test_no_outsider_pulls_what_is_private(private: Scene, path: str) -> None:
+    target = path.format(**private.values, tag="1.2.0")
+    for who in OUTSIDERS:
+        status, told = ask(private, "GET", target, private.tokens[who])
+        allowed = {200, 404} if who == "reader" else {401, 403, 404}
+        assert status in allowed, f"{who}: {status} {told}"
+
+
+@pytest.mark.parametrize("path", IMAGES)
+def test_no_trick_in_an_image_path_finds_anything(public: Scene, path: str) -> None:
+    values = {**public.values, "tag": "1.2.0"}
+    for name in re.findall(r"{(\w+)}", path):
+        for trick in TRICKS:
+            status, told = ask(public, "GET", path.format(**{**values, name: trick}), public.registry.token)
+            assert 300 <= status < 500, f"{name}={trick}: {status} {told}"

@@ -38,7 +38,8 @@ def _send(call: Call, found: files.FoundFile) -> Sending:
     asked = call.request.headers.get("range", "")
     if found.counted and call.request.method == "GET" and asked in ("", "bytes=0-"):
         call.services.downloads.note(found.component_id)
-    reader = "private" if found.private else "public"
+    shared = call.services.settings.access.anonymous_read and not found.private
+    reader = "public" if shared else "private"
     caching, headers = IMMUTABLE.replace("public", reader), {}
     if call.path["reference"] == "latest":
         caching = f"{reader}, no-cache"

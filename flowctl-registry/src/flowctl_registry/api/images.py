@@ -101,7 +101,7 @@ async def _manifest(call: _Pull) -> Response:
         **VERSION_HEADER,
         "Docker-Content-Digest": found.digest,
         "ETag": f'"{found.digest}"',
-        "Cache-Control": _caching(repository) if by_digest else "no-cache",
+        "Cache-Control": _caching(call, repository) if by_digest else "no-cache",
         "Content-Type": found.media_type,
         "X-Content-Type-Options": "nosniff",
     }
@@ -132,7 +132,7 @@ async def _blob(call: _Pull) -> Response:
         found.digest,
         found.size,
         found.media_type,
-        cache_control=_caching(repository),
+        cache_control=_caching(call, repository),
         headers={**VERSION_HEADER, "Docker-Content-Digest": digest},
     )
 
@@ -188,5 +188,6 @@ def _digest(request: Request) -> str:
     return digest
 
 
-def _caching(repository: pulling.Repository) -> str:
-    return ("private, " if repository.private else "public, ") + _YEAR
+def _caching(call: _Pull, repository: pulling.Repository) -> str:
+    shared = call.services.settings.access.anonymous_read and not repository.private
+    return ("public, " if shared else "private, ") + _YEAR
