@@ -18,13 +18,10 @@ from flowctl_core.plugins.manager import load_plugins
 from flowctl_core.sign.key_folder import KeyFolder
 from flowctl_core.sign.release import sign_release
 from go_tools import go_tool
-from private_docker import docker
 from release_project import build_go_release
 
 from .client import Client
 from .conftest import Registry
-
-__all__ = ["docker"]
 
 ARM64_EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 PLATFORMS = ("linux/amd64", "linux/arm64")
