@@ -107,7 +107,7 @@ class TamperedError(RegistryError):
     """The audit log is not what the registry wrote."""
 
     code = "tampered"
-    http_status = 500
+    http_status = 409
 
 
 class StorageFullError(RegistryError):
