@@ -59,8 +59,16 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=max(1, round(options.shutdown_s)),
     )
-    with SignerChild(settings) if settings.signer_socket is None else nullcontext():
-        server.serve(target_loader=_loader(settings), wrap_loader=False)
+    with SignerChild(settings) if settings.signer_socket is None else nullcontext() as signer:
+        try:
+            server.serve(target_loader=_loader(settings), wrap_loader=False)
+        except (OSError, RuntimeError) as error:
+            why = str(error).partition("\n")[0]  # a trace of the server's own follows
+            raise ConfigError(
+                f"{options.host}:{options.port} cannot be listened at: {why}", hint="Choose another --port or --host."
+            ) from error
+    if signer is not None and signer.gave_up:
+        raise ConfigError("the signer cannot start", hint="What it said is above.")
 
 
 def _loader(settings: Settings) -> Callable[[], ASGIApp]:

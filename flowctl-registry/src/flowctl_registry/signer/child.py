@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +19,7 @@ from flowctl_registry.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_S = 1.0
+_SETTLED_S = 5.0
 _END_S = 40
 END = signal.SIGUSR1
 """Ends a signer that `serve` started."""
@@ -29,6 +31,9 @@ class SignerChild:
     def __init__(self, settings: Settings) -> None:
         self._told = json.dumps({"parent": os.getpid(), "settings": settings.model_dump()}, default=_plain).encode()
         self._ending = threading.Event()
+        self.gave_up = False
+        """The signer cannot start, and said why."""
+        self._began = time.monotonic()
         self._process = self._start()
         self._watcher = threading.Thread(target=self._watch, daemon=True, name="signer")
 
@@ -62,6 +67,10 @@ class SignerChild:
         while True:
             code = self._process.wait()
             if self._ending.wait(_PAUSE_S):
+                return
+            if code > 0 and time.monotonic() - self._began < _SETTLED_S:
+                self.gave_up = True
+                os.kill(os.getpid(), signal.SIGTERM)
                 return
             _LOG.error("the signer ended (code %d); starting it again", code)
             self._process = self._start()
