@@ -80,14 +80,13 @@ def test_without_its_blobs_it_is_not_ready(open_registry) -> None:
 
 def test_a_request_keeps_its_id_and_is_noted(registry: Registry) -> None:
     client = registry.client()
-    answer = client.get(
-        f"/v1/components/{registry.namespace()}/nothing/1.0.0?secret=hidden",
-        headers={"X-Request-Id": "from-the-proxy.1"},
-    )
-    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "from-the-proxy.1"
+    answer = client.get("/v1/stats?secret=hidden", headers={"X-Request-Id": "from-the-proxy.1"})
+    assert answer.headers["x-request-id"] == "from-the-proxy.1"
+    refused = client.get("/v1/keys/nobody", headers={"X-Request-Id": "from-the-proxy.2"})
+    assert refused.json()["request_id"] == "from-the-proxy.2"
     (line,) = requests_of(registry, "from-the-proxy.1")
-    assert line["route"] == "/v1/components/{ns}/{name}/{version}"
-    assert (line["method"], line["status"], line["principal"], line["level"]) == ("GET", 404, "admin", "info")
+    assert line["route"] == line["path"] == "/v1/stats"
+    assert (line["method"], line["status"], line["principal"], line["level"]) == ("GET", 200, "admin", "info")
     assert line["duration_s"] >= 0 and line["time"].endswith("Z")
 
 
@@ -141,8 +140,8 @@ def test_workers_count_together(open_registry) -> None:
         url = registry.urls[0]
         for _ in range(20):
             with httpx.Client() as fresh:  # a connection each, so that both workers get some
-                fresh.get(url + "/v1/components/nobody/nothing/1.0.0")
-        name = 'flowctl_registry_requests_total{method="GET",route="/v1/components/{ns}/{name}/{version}",status="404"}'
+                fresh.get(url + "/v1/keys/nobody")
+        name = 'flowctl_registry_requests_total{method="GET",route="/v1/keys/{name}",status="404"}'
         text = httpx.get(url + "/metrics").text
         assert f"{name} 20.0" in text
         assert metric(registry, "flowctl_registry_database_up", url) == 1
@@ -199,10 +198,10 @@ def test_traces_go_to_the_configured_collector(open_registry, collector: Collect
     trace = "0af7651916cd43dd8448eb211c80319c"
     with open_registry(telemetry__otlp_endpoint=collector.url) as registry:
         header = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
-        registry.client().get("/v1/components/nobody/nothing/1.0.0", headers=header)
+        registry.client().get("/v1/keys/nobody", headers=header)
         registry.stop()
     (span,) = [each for each in collector.spans if each.trace_id.hex() == trace]
-    assert span.name == "GET /v1/components/{ns}/{name}/{version}"
+    assert span.name == "GET /v1/keys/{name}"
     assert {each.key: each.value.int_value for each in span.attributes}["http.response.status_code"] == 404
 
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from .conftest import Registry
@@ -80,6 +81,22 @@ def test_files_of_the_index_are_cached_for_as_long_as_they_mean_the_same(registr
     again = client.get("/v1/trust/metadata/timestamp.json", headers={"If-None-Match": newest.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert "immutable" in client.get("/v1/trust/metadata/1.root.json").headers["cache-control"]
+
+
+def test_a_private_namespace_is_listed_to_its_readers_only(registry: Registry, release: Path) -> None:
+    namespace, client = registry.namespace(private=True), registry.client()
+    assert client.publish(release, namespace, NAME, VERSION).status_code == 201
+    snapshot = client.get("/v1/trust/metadata/timestamp.json").json()["signed"]["meta"]["snapshot.json"]["version"]
+    roles = client.get(f"/v1/trust/metadata/{snapshot}.snapshot.json").json()["signed"]["meta"]
+    role = f"namespace-{namespace}.json"
+    metadata = f"/v1/trust/metadata/{roles[role]['version']}.{role}"
+    targets = client.get(metadata).json()["signed"]["targets"]
+    digest = targets[f"index/{namespace}/{NAME}.json"]["hashes"]["sha256"]
+    index = f"/v1/trust/targets/index/{namespace}/{digest}.{NAME}.json"
+    for path in (metadata, index):
+        assert client.get(path).headers["cache-control"] == "no-cache"
+        assert httpx.get(registry.urls[0] + path).status_code == 404
+    assert VERSION in client.get(index).json()["versions"]
 
 
 @pytest.mark.parametrize(
