@@ -9,6 +9,7 @@ from flowctl_registry.api import (
     downloads,
     health,
     namespaces,
+    openapi,
     publishers,
     stats,
     tokens,
@@ -21,6 +22,7 @@ from flowctl_registry.api.routing import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *health.ENDPOINTS,
+    *openapi.ENDPOINTS,
     *stats.ENDPOINTS,
     *builders.ENDPOINTS,
     *trust.ENDPOINTS,

@@ -24,7 +24,7 @@ from flowctl_registry.models.access import USER_PATTERN
 from flowctl_registry.models.names import DIGEST_PATTERN, NAME_PATTERN, REFERENCE_PATTERN, VERSION_PATTERN, Kind
 from flowctl_registry.services import Services
 
-_PATTERNS = {
+PATTERNS = {
     "ns": NAME_PATTERN,
     "name": NAME_PATTERN,
     "version": VERSION_PATTERN,
@@ -174,7 +174,7 @@ def checked_path(parameters: dict[str, Any]) -> dict[str, str]:
     for name, value in parameters.items():
         if not str(value).isprintable() or len(str(value)) > 512:
             raise BadRequestError(f"that is no {name}", hint="It has characters that cannot be shown, or too many.")
-        pattern = _PATTERNS.get(name)
+        pattern = PATTERNS.get(name)
         if pattern is not None and (len(value) > 128 or not re.fullmatch(pattern[1:-1], value)):
             raise BadRequestError(
                 f"that is no {'namespace' if name == 'ns' else name}", hint=f"It must match {pattern}"

@@ -21,7 +21,7 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Words = Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(max_length=10)]
+Words = Annotated[tuple[Word, ...], Field(max_length=10), BeforeValidator(_listed)]
 """A parameter that may be repeated; all values must match."""
 
 

@@ -36,7 +36,7 @@ class ListedFile(Frozen):
 class ListedImage(Frozen):
     """A container image of a version."""
 
-    platform: str | None
+    platform: str | None = None
     """`os/arch[/variant]`; None for the index of all."""
     digest: Digest
     """Of the manifest."""
