@@ -22,7 +22,7 @@ from .test_access import begin, change_token, make_token, new_user
 WRITES = tuple(each for each in ENDPOINTS if each.method not in ("GET", "HEAD"))
 OPEN_WRITES = {"POST /v1/oidc/token"}
 """Write routes that need no token: they check what the body brings."""
-WITHOUT_NAMESPACE = {"POST /v1/tokens", "DELETE /v1/tokens/{token}"}
+WITHOUT_NAMESPACE = {"POST /v1/tokens", "DELETE /v1/tokens/{token_id}"}
 """Write routes that concern the caller itself; test_access has their rules."""
 STRANGERS = ("nobody", "garbage", "wrong secret", "expired", "revoked")
 OUTSIDERS = (*STRANGERS, "owner elsewhere", "scoped elsewhere", "reader", "scoped to another component")
@@ -73,7 +73,7 @@ def scene_of(registry: Registry, release: Path, *, private: bool) -> Scene:
             "digest": digest,
             "id": begin(admin, namespace).json()["id"],
             "user": new_user(registry, namespace, "member"),
-            "token": make_token(registry, owner, namespace=namespace).split("_")[1],
+            "token_id": make_token(registry, owner, namespace=namespace).split("_")[1],
             "publisher": "1",
             "path": "metadata/component.yaml",
             "file": "root.json",
@@ -109,7 +109,7 @@ def ask(scene: Scene, method: str, target: str, token: str | None, body: bytes |
     url = urlsplit(scene.registry.urls[scene.registry.turn % len(scene.registry.urls)])
     connection = http.client.HTTPConnection(str(url.hostname), url.port, timeout=30)
     try:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        headers = {} if token is None else {"Authorization": f"Bearer {token_id}"}
         connection.request(method, target, body=body, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode(errors="replace")

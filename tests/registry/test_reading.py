@@ -140,5 +140,5 @@ def test_a_cursor_is_of_use_for_its_own_list_only(registry: Registry, make_relea
     for name in ("one", "two"):
         client.publish(make_release(name, "1.0.0"), namespace, name, "1.0.0")
     cursor = client.get("/v1/components", params={"namespace": namespace, "limit": 1}).json()["next"]
-    assert client.get("/v1/components", params={"limit": 1, "cursor": cursor}).status_code == 400
-    assert client.get("/v1/components/search", params={"limit": 1, "cursor": cursor}).status_code == 400
+    assert client.get("/v1/components", params={"limit": 1, "cursor": cursor}).status_code == 404
+    assert client.get("/v1/components/search", params={"limit": 1, "cursor": cursor}).status_code == 404

@@ -28,10 +28,13 @@ def show(call: Call) -> ComponentDocument:
 def _endpoints(kinds: str) -> tuple[Endpoint, ...]:
     base = f"/v1/{kinds}"
     return (
-        Endpoint("GET", base, list_components, "read", f"All {kinds}", kinds, query=ListQuery, answer=ComponentPage),
+        Endpoint(
+            "GET", base, list_components, "read", f"All {kinds}", kinds,
+            query=ListQuery, answer=ComponentPage, errors=(404,),
+        ),
         Endpoint(
             "GET", base + "/search", find_components, "read", f"Search {kinds}", kinds,
-            query=SearchQuery, answer=SearchPage,
+            query=SearchQuery, answer=SearchPage, errors=(404,),
         ),
         Endpoint(
             "GET", base + "/{ns}/{name}", show, "read", f"One of the {kinds}", kinds,

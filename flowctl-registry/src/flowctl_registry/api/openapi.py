@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.responses import Response
 
 from flowctl_registry.api.field_meanings import describe_fields
-from flowctl_registry.api.routing import PATTERNS, Call, Endpoint
+from flowctl_registry.api.routing import LONGEST, PATTERNS, Call, Endpoint
 from flowctl_registry.models.problem import Problem
 
 _REFERENCE = "#/components/schemas/"
@@ -142,7 +142,7 @@ def _responses(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    pattern, longest = PATTERNS.get(name, r"^[!-.0-~]+$"), 128 if name in PATTERNS else 512
+    pattern, longest = PATTERNS.get(name, r"^[!-.0-~]+$"), LONGEST if name in PATTERNS else 512
     return {
         "name": name,
         "in": "path",

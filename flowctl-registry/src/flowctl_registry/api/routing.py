@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -30,10 +31,12 @@ PATTERNS = {
     "version": VERSION_PATTERN,
     "digest": DIGEST_PATTERN,
     "user": USER_PATTERN,
-    "token": r"^[0-9a-f]{16}$",
+    "token_id": r"^[0-9a-f]{16}$",
     "publisher": r"^[1-9][0-9]{0,17}$",
     "reference": REFERENCE_PATTERN,
 }
+LONGEST = 100
+"""Characters of a part of a path that has a pattern, as in the models of names."""
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -175,7 +178,7 @@ def checked_path(parameters: dict[str, Any]) -> dict[str, str]:
         if not str(value).isprintable() or len(str(value)) > 512:
             raise BadRequestError(f"that is no {name}", hint="It has characters that cannot be shown, or too many.")
         pattern = PATTERNS.get(name)
-        if pattern is not None and (len(value) > 128 or not re.fullmatch(pattern[1:-1], value)):
+        if pattern is not None and (len(value) > LONGEST or not re.fullmatch(pattern[1:-1], value)):
             raise BadRequestError(
                 f"that is no {'namespace' if name == 'ns' else name}", hint=f"It must match {pattern}"
             )
@@ -185,9 +188,20 @@ def checked_path(parameters: dict[str, Any]) -> dict[str, str]:
 async def _body(model: type[_Model], services: Services, request: Request) -> _Model:
     data = await read_body(request, services.settings.limits.json_bytes, services.settings.limits)
     try:
-        return model.model_validate_json(data)
+        return model.model_validate_json(data, strict=True)  # or `false` would be a number
+    except ValidationError as error:
+        if not any(each["type"] == "int_type" and isinstance(each["input"], float) for each in error.errors()):
+            raise _told(error, "body") from None
+    try:  # JSON has one kind of number, and 3.0 is an integer
+        whole = json.dumps(json.loads(data, parse_float=_number))
+        return model.model_validate_json(whole, strict=True)
     except ValidationError as error:
         raise _told(error, "body") from None
+
+
+def _number(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _parsed(model: type[_Model], values: dict[str, Any], where: str) -> _Model:

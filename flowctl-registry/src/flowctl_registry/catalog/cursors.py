@@ -7,7 +7,7 @@ import binascii
 import json
 from typing import Any
 
-from flowctl_registry.errors import BadRequestError
+from flowctl_registry.errors import NotFoundError
 
 
 def write_cursor(scope: str, key: list[str | int]) -> str:
@@ -16,13 +16,15 @@ def write_cursor(scope: str, key: list[str | int]) -> str:
 
 
 def read_cursor(cursor: str, scope: str, shape: tuple[type, ...]) -> list[Any]:
-    """The sort key, of `shape`'s types. Raises BadRequestError for a cursor that was not made for this list."""
+    """The sort key, of `shape`'s types. Raises NotFoundError for a cursor that was not made for this list."""
     try:
         read = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, RecursionError):
         read = None
     if not isinstance(read, list) or read[:1] != [scope] or not _fits(read[1:], shape):
-        raise BadRequestError("the cursor is not one of this list", hint="Begin again without a cursor.")
+        raise NotFoundError(
+            "there is no such page of this list", hint="Begin again without a cursor."
+        )
     return read[1:]
 
 

@@ -39,7 +39,7 @@ def seen(visible: Names) -> ColumnElement[bool]:
 
 
 def list_components(services: Services, kind: Kind, query: ListQuery, visible: Names) -> ComponentPage:
-    """Those that have a version which is not yanked. Raises BadRequestError for a cursor of another list."""
+    """Those that have a version which is not yanked. Raises NotFoundError for a cursor of another list."""
     scope = f"{kind}.{query.namespace}.{query.sort}"
     statement = select(
         components.c.id, components.c.namespace, components.c.name, components.c.updated_at, components.c.downloads
@@ -134,7 +134,7 @@ def component_document(services: Services, kind: Kind, namespace: str, name: str
 
 
 def list_versions(services: Services, kind: Kind, namespace: str, name: str, query: PageQuery) -> VersionPage:
-    """The published ones, yanked ones too. Raises NotFoundError, BadRequestError."""
+    """The published ones, yanked ones too. Raises NotFoundError."""
     scope = f"{kind}.{namespace}/{name}"
     after = read_cursor(query.cursor, scope, (str,)) if query.cursor else None
     with reading(services.engine) as connection:

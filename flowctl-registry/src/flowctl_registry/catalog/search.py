@@ -44,7 +44,7 @@ _Key = tuple[Any, ...]
 
 
 def search(services: Services, kind: Kind, query: SearchQuery, visible: listing.Names) -> SearchPage:
-    """One page of what matches all that is asked. Raises BadRequestError for a cursor of another search."""
+    """One page of what matches all that is asked. Raises NotFoundError for a cursor of another search."""
     scope = f"{kind}\0{query.model_dump_json(exclude={'limit', 'cursor'})}"
     scope = hashlib.sha256(scope.encode()).hexdigest()[:12]
     after = read_cursor(query.cursor, scope, _SHAPES[query.sort]) if query.cursor else None
