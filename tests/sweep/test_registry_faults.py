@@ -79,6 +79,7 @@ def test_kill_9_during_uploads_commits_and_yanks(
                 killed += kill([chance.choice(registry.api).pid])
             else:
                 killed += kill(signer_pid(registry))
+                wait_for_signer(registry)
             for each in registry.processes:
                 if each.process is not None and each.process.poll() is not None:
                     each.kill()  # what it left of its group
