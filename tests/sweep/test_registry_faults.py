@@ -71,23 +71,21 @@ def test_kill_9_during_uploads_commits_and_yanks(
         Publisher(registry, registry.namespace(), tmp_path, "two") as two,
     ):
         for _ in range(ROUNDS):
-            time.sleep(chance.uniform(0.1, 1.0))
+            time.sleep(chance.uniform(0.2, 2.5))
             if what == "everything":
                 registry.kill()
                 killed += 1
             elif what == "api":
-                killed += kill([chance.choice(registry.api).pid])
+                chance.choice(registry.api).kill()
+                killed += 1
             else:
                 killed += kill(signer_pid(registry))
                 wait_for_signer(registry)
-            for each in registry.processes:
-                if each.process is not None and each.process.poll() is not None:
-                    each.kill()  # what it left of its group
             registry.start()
     registry.start()
     assert killed >= ROUNDS * 0.8
     told = check(registry, one, two)
-    assert len(one.published) + len(two.published) > 2
+    assert one.published and two.published
     record_property("detail", f"{killed} kills, seed {seed}, {told['versions']} versions")
 
 

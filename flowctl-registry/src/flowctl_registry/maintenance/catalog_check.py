@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import Connection, exists, func, select, text, update
 
 from flowctl_registry.catalog.contents import release_digest
 from flowctl_registry.catalog.visible import order, refresh_latest
@@ -29,7 +29,13 @@ _OWN = "metadata/registry."
 
 def find(connection: Connection) -> list[Finding]:
     """All contradictions of one moment; the connection is a snapshot."""
-    return [*_contents(connection), *_images(connection), *_latest(connection), *_used(connection)]
+    return [
+        *_contents(connection),
+        *_images(connection),
+        *_latest(connection),
+        *_search(connection),
+        *_used(connection),
+    ]
 
 
 def _contents(connection: Connection) -> Iterator[Finding]:
@@ -102,6 +108,15 @@ def _latest(connection: Connection) -> Iterator[Finding]:
             )
 
 
+def _search(connection: Connection) -> Iterator[Finding]:
+    key = "rowid" if connection.dialect.name == "sqlite" else "component_id"
+    indexed = set(connection.execute(text(f"SELECT {key} FROM component_search")).scalars())  # noqa: S608 - a name of ours
+    for row in connection.execute(select(components)):
+        if (row.id in indexed) != (row.latest is not None):
+            detail = "the search shows it" if row.id in indexed else "the search does not find it"
+            yield Finding(kind="search", target=f"{row.kind} {row.namespace}/{row.name}", detail=detail)
+
+
 def _used(connection: Connection) -> Iterator[Finding]:
     rows = connection.execute(select(namespaces.c.name, namespaces.c.used_bytes)).all()
     for row in rows:
@@ -124,7 +139,7 @@ def _used_bytes(connection: Connection, namespace: str) -> int:
 def repair(services: Services, finding: Finding) -> Finding:
     """Correct what can be derived from other rows; other findings stay as they are."""
     kind, _, name = finding.target.partition(" ")
-    if finding.kind not in ("latest", "used-bytes"):
+    if finding.kind not in ("latest", "search", "used-bytes"):
         return finding
 
     def change(connection: Connection) -> None:
