@@ -109,7 +109,7 @@ def ask(scene: Scene, method: str, target: str, token: str | None, body: bytes |
     url = urlsplit(scene.registry.urls[scene.registry.turn % len(scene.registry.urls)])
     connection = http.client.HTTPConnection(str(url.hostname), url.port, timeout=30)
     try:
-        headers = {} if token is None else {"Authorization": f"Bearer {token_id}"}
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         connection.request(method, target, body=body, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read().decode(errors="replace")

@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> Starlette:
         middleware=[Middleware(wrap_asgi_with_proxy_headers, trusted_hosts=list(settings.server.trusted_proxies))],
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # an address has one spelling
     app.state.services = services
     app.state.limiter = Limiter(settings.limits)
     app.state.oidc_keys = Keys()

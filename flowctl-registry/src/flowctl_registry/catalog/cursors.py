@@ -22,9 +22,7 @@ def read_cursor(cursor: str, scope: str, shape: tuple[type, ...]) -> list[Any]:
     except (binascii.Error, ValueError, RecursionError):
         read = None
     if not isinstance(read, list) or read[:1] != [scope] or not _fits(read[1:], shape):
-        raise NotFoundError(
-            "there is no such page of this list", hint="Begin again without a cursor."
-        )
+        raise NotFoundError("there is no such page of this list", hint="Begin again without a cursor.")
     return read[1:]
 
 
