@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ def test_a_token_is_exchanged_once_by_whatever_process(registry: Registry, issue
     answers = [exchange(registry, token) for _ in range(3)]
     assert [each.status_code for each in answers] == [200, 401, 401]
     assert "exchanged before" in answers[1].json()["detail"]
+
+
+def test_of_many_exchanges_at_once_one_succeeds(registry: Registry, issuer: OidcIssuer) -> None:
+    assert trust(registry, issuer, registry.namespace()).status_code == 201
+    token = issuer.token()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(lambda _: exchange(registry, token).status_code, range(16)))
+    assert statuses == [200] + [401] * 15
 
 
 def now(seconds: float) -> int:
