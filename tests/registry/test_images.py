@@ -238,3 +238,16 @@ def test_nothing_is_seen_of_a_version_before_it_is_published(registry: Registry,
     )
     for path in (*paths, f"referrers/{digest(index.content)}"):
         assert error(client.get(f"{repository}/{path}")) == (404, "NAME_UNKNOWN")
+
+
+def test_pulls_are_downloads(open_registry, make_release) -> None:
+    with open_registry() as registry:
+        namespace, client = registry.namespace(), Client(registry.urls)
+        assert registry.client().publish(make_release(), namespace, "greeting", "1.2.0").status_code == 201
+        (image,) = client.get(f"/v2/{namespace}/greeting/manifests/latest").json()["manifests"]
+        for _ in range(3):
+            assert client.get(f"/v2/{namespace}/greeting/manifests/{image['digest']}").is_success
+        client.request("HEAD", f"/v2/{namespace}/greeting/manifests/{image['digest']}")
+        registry.stop()
+        counted = select(components.c.downloads).where(components.c.namespace == namespace)
+        assert registry.change(lambda c: c.execute(counted).scalar_one()) == 3

@@ -111,6 +111,8 @@ async def _manifest(call: _Pull) -> Response:
     if call.request.method == "HEAD":
         return Response(headers=headers | {"Content-Length": str(found.size)})
     data = await to_thread.run_sync(call.services.blobs.read, found.digest, found.size)
+    if found.is_image:  # once a pull, whatever the client asks before and after
+        await to_thread.run_sync(call.services.downloads.note, repository.component_id)
     return Response(data, headers=headers)
 
 

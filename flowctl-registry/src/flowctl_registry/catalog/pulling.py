@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, insert, select
 
+from flowctl_registry.catalog.images import MANIFEST_TYPE
 from flowctl_registry.database.tables import blobs, components, image_blobs, image_tags, manifests, namespaces, versions
 from flowctl_registry.errors import BlobUnknownError, ManifestUnknownError, NotFoundError
 
@@ -30,6 +31,8 @@ class Descriptor:
     size: int
     """Bytes."""
     media_type: str
+    is_image: bool = False
+    """The image of a platform: neither an index nor what refers to an image."""
 
 
 def find_repository(connection: Connection, namespace: str, name: str) -> Repository:
@@ -61,13 +64,14 @@ def find_manifest(connection: Connection, repository: Repository, reference: str
             )
         ).scalar_one_or_none()
     row = connection.execute(
-        _published(select(manifests.c.digest, manifests.c.size, manifests.c.media_type), manifests)
+        _published(select(manifests), manifests)
         .where(manifests.c.component_id == repository.component_id, manifests.c.digest == digest)
         .limit(1)
     ).one_or_none()
     if row is None:
         raise ManifestUnknownError(f"there is no image {reference} in this repository")
-    return Descriptor(row.digest, row.size, row.media_type)
+    image = row.media_type == MANIFEST_TYPE and row.subject is None
+    return Descriptor(row.digest, row.size, row.media_type, image)
 
 
 def find_blob(connection: Connection, repository: Repository, digest: str) -> Descriptor:
