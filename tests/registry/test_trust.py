@@ -74,6 +74,23 @@ def test_a_signed_release_is_verified_by_the_index(registry: Registry, make_rele
     flowctl(*asked)
 
 
+def test_a_pulled_image_is_verified_by_the_registrys_key(registry: Registry, release: Path, flowctl, key: Path) -> None:
+    """Its signature refers to it, where cosign looks too; another image's does not count."""
+    namespace = registry.namespace()
+    assert registry.client().publish(release, namespace, NAME, VERSION).status_code == 201
+    host = registry.urls[0].removeprefix("http://")
+    repository = f"{host}/{namespace}/{NAME}"
+    report = flowctl("verify", f"{repository}:v{VERSION}", "--key", key, "--name", NAME, "-o", "json")
+    assert json.loads(report.stdout)["verified"] is True
+    index = json.loads((release / "containers" / "oci" / "index.json").read_bytes())["manifests"][0]["digest"]
+    flowctl("verify", f"{repository}@{index}", "--key", key, "--name", NAME)
+    flowctl("keys", "generate", "--no-passphrase")
+    other = key.with_name("other.pub")
+    other.write_text(flowctl("keys", "export").stdout)
+    refused = flowctl("verify", f"{repository}@{index}", "--key", other, "--name", NAME, code=60)
+    assert "NOT verified" in refused.stdout + refused.stderr
+
+
 def test_files_of_the_index_are_cached_for_as_long_as_they_mean_the_same(registry: Registry) -> None:
     client = registry.client()
     newest = client.get("/v1/trust/metadata/timestamp.json")
