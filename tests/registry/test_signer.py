@@ -288,6 +288,9 @@ def test_a_new_key_signs_and_the_old_one_stays_good(registry: Registry, release:
     ]
     assert verdicts[0].signer.key_name != made["name"]
     assert verdicts[1].signer.key_name == made["name"]
+    entries = registry.client().get("/v1/audit", params={"limit": 1000}).json()["entries"]
+    (entry,) = [each for each in entries if each["action"] == "signer.rotate"]
+    assert (entry["actor"], entry["target"]) == ("operator", made["name"])
     assert json.loads(registry.command("signer", "status", "-o", "json").stdout)["key"] == made["name"]
 
 

@@ -9,7 +9,7 @@ import typer
 
 from flowctl_core.cli.console import emit, say, say_aside
 from flowctl_core.cli.options import Output
-from flowctl_registry.cli.session import Config, Data
+from flowctl_registry.cli.session import OPERATOR, Config, Data, database
 
 app = typer.Typer(invoke_without_command=True, help="Run the signer as a process of its own, or look after its keys.")
 
@@ -40,16 +40,18 @@ def rotate(
     """Sign with a new key from now on; what the old one signed stays good. A signer may run meanwhile."""
     from flowctl_core.errors import FlowctlError
     from flowctl_core.trust import publishing
-    from flowctl_registry.settings import load_settings
+    from flowctl_registry import audit
+    from flowctl_registry.database.engine import writing
     from flowctl_registry.signer.client import SignerClient
     from flowctl_registry.signer.index import open_repository
     from flowctl_registry.signer.keys import SignerKeys
 
-    settings = load_settings(config, data=data)
-    own = SignerKeys(settings)
-    own.rotate()
-    made = own.trusted()
-    publishing.add_key(open_repository(settings, keys), made)
+    with database(config, data) as (settings, engine):
+        own = SignerKeys(settings)
+        own.rotate()
+        made = own.trusted()
+        publishing.add_key(open_repository(settings, keys), made)
+        writing(engine, lambda connection: audit.record(connection, OPERATOR, "signer.rotate", made.name))
     try:
         SignerClient(settings.socket).status()
         SignerClient(settings.socket).update_index()

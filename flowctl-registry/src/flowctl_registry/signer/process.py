@@ -26,7 +26,7 @@ from flowctl_registry.signer.timetable import Timetable
 
 _APPLY_S = 10
 _REFRESH_S = 1800
-_LOCK_TIMEOUT_S = 20.0
+_LOCK_TIMEOUT_S = 8.0
 
 
 class Signer:
