@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +115,15 @@ def test_every_image_has_a_signature_that_refers_to_it(registry: Registry, publi
                 statement = json.loads(verdict.statement)
                 types.add(statement["predicateType"])
         assert types == {"https://sigstore.dev/cosign/sign/v1", RELEASE}
+
+
+def test_nobody_can_bring_the_registrys_attestation(registry: Registry, release: Path, tmp_path: Path) -> None:
+    """Else what the signer finds there would pass for its own."""
+    shutil.copytree(release, tmp_path / "dist")
+    (tmp_path / "dist" / ATTESTATION).write_text("{}")
+    answer = registry.client().publish(tmp_path / "dist", registry.namespace(), "greeting", "1.2.0")
+    assert answer.status_code == 422
+    assert "registry's to make" in answer.json()["detail"]
 
 
 def test_signing_again_changes_nothing(registry: Registry, published, engine) -> None:

@@ -19,6 +19,7 @@ from flowctl_registry.errors import InvalidReleaseError
 from flowctl_registry.models.names import Kind
 from flowctl_registry.models.upload import UploadedFile
 from flowctl_registry.models.version import ArtifactKind
+from flowctl_registry.signer.subjects import ATTESTATION
 
 Read = Callable[[str], bytes]
 """A small blob by its digest."""
@@ -74,6 +75,8 @@ def release_digest(files: tuple[UploadedFile, ...]) -> str:
 def read_contents(kind: Kind, name: str, version: str, files: tuple[UploadedFile, ...], read: Read) -> Contents:
     """What a release has. Raises InvalidReleaseError for one that contradicts itself or its name."""
     by_path = {file.path: file for file in files}
+    if ATTESTATION in by_path:
+        raise InvalidReleaseError(f"{ATTESTATION} is the registry's to make", hint="Leave it out of the upload.")
     try:
         if kind == "bundle":
             return _bundle(name, version, files, by_path, read)
