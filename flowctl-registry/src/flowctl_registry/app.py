@@ -16,6 +16,7 @@ from flowctl_registry.access.limiting import Limiter
 from flowctl_registry.api.endpoints import ENDPOINTS
 from flowctl_registry.api.images import image_routes
 from flowctl_registry.api.routing import routes
+from flowctl_registry.catalog.files import RecentFiles
 from flowctl_registry.problems import on_error
 from flowctl_registry.services import Services
 from flowctl_registry.settings import Settings
@@ -38,6 +39,7 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False  # an address has one spelling
     app.state.services = services
+    app.state.recent_files = RecentFiles()
     app.state.limiter = Limiter(settings.limits)
     app.state.oidc_keys = Keys()
     return app

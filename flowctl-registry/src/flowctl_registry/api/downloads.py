@@ -22,16 +22,21 @@ _ANSWERS = {
 
 def by_target(call: Call) -> Sending:
     """The one file that the query names."""
-    path = call.path
-    found = files.find_target(call.services, call.kind, path["ns"], path["name"], path["reference"], call.query)
-    return _send(call, found)
+    return _send(call, _recent(call).get(_key(call, call.query), files.find_target, call.services))
 
 
 def by_path(call: Call) -> Sending:
     """A file by its path."""
-    path = call.path
-    found = files.find_path(call.services, call.kind, path["ns"], path["name"], path["reference"], path["path"])
-    return _send(call, found)
+    return _send(call, _recent(call).get(_key(call, call.path["path"]), files.find_path, call.services))
+
+
+def _recent(call: Call) -> files.RecentFiles:
+    recent: files.RecentFiles = call.request.app.state.recent_files
+    return recent
+
+
+def _key(call: Call, what: Any) -> tuple[Any, ...]:
+    return call.kind, call.path["ns"], call.path["name"], call.path["reference"], what
 
 
 def _send(call: Call, found: files.FoundFile) -> Sending:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from cachetools import TTLCache
 from sqlalchemy import Connection, Row, select
 
 from flowctl_registry.catalog.reading import find_row
@@ -32,6 +35,26 @@ class FoundFile:
     """Its namespace is; shared caches must not keep it."""
     counted: bool
     """It counts as a download of the component."""
+
+
+class RecentFiles:
+    """What was found lately, for a few seconds: a published version does not change, but it may be removed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: TTLCache[Any, FoundFile] = TTLCache(maxsize=10_000, ttl=5)
+
+    def get(self, key: tuple[Any, ...], find: Callable[..., FoundFile], services: Services) -> FoundFile:
+        """What `find(services, *key)` gives, or gave; `key` ends with the reference and the path or query."""
+        if key[-2] == "latest":
+            return find(services, *key)
+        with self._lock:
+            known = self._found.get((find, *key))
+        if known is None:
+            known = find(services, *key)
+            with self._lock:
+                self._found[(find, *key)] = known
+        return known
 
 
 def find_path(services: Services, kind: Kind, namespace: str, name: str, reference: str, path: str) -> FoundFile:
