@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.conftest import find_tool, unavailable
@@ -41,3 +42,8 @@ def go_tool(name: str) -> Path:
             assert done.returncode == 0, done.stderr
             (building / name).rename(folder / name)
     return folder / name
+
+
+if __name__ == "__main__":
+    for each in sys.argv[1:]:
+        go_tool(each)
