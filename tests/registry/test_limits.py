@@ -197,6 +197,7 @@ def test_many_clients_that_say_nothing_stand_in_nobodys_way(registry: Registry) 
             client.close()
 
 
+@pytest.mark.requires_tool("openssl")
 def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
     from registry_instance import PROGRAM
     from server_process import ServerProcess, free_port

@@ -291,6 +291,7 @@ class TestKeys:
         own.configuration |= configuration
         assert told in self.validate(own, keys, own.token())
 
+    @pytest.mark.filterwarnings("ignore:Key size")
     def test_weak_keys_are_not_taken(self, own: OidcIssuer, keys: Any) -> None:
         with pytest.warns(UserWarning):
             own.keys = [RSAKey.generate_key(1024, {"kid": "rsa-1"})]
