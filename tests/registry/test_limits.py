@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import socket
 import ssl
@@ -122,6 +123,20 @@ class TestBodies:
         client = small.client()
         assert client.post("/v1/tokens", content=body).status_code == 413
         assert client.post("/v1/tokens", content=iter([body])).status_code == 413
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [("DELETE", "/v1/namespaces/none", 404), ("GET", "/v1/whoami", 200), ("PUT", "/v1/namespaces/none", 413)],
+    )
+    def test_a_body_is_not_read_before_it_is_wanted(self, small: Registry, method: str, path: str, status: int) -> None:
+        host, port = small.urls[0].removeprefix("http://").split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        connection.putrequest(method, path)
+        connection.putheader("Authorization", f"Bearer {small.token}")
+        connection.putheader("Content-Length", str(10**12))
+        connection.endheaders(b"0" * 5_000)
+        assert connection.getresponse().status == status
+        connection.close()
 
     def test_a_compressed_body_is_refused_unread(self, small: Registry) -> None:
         bomb = gzip.compress(b"0" * 50_000_000)
