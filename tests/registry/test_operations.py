@@ -291,9 +291,14 @@ def test_a_worker_that_died_is_replaced(open_registry) -> None:
         (worker,) = [
             pid for pid in children(registry.api[0].pid) if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes()
         ]
+        connection, _ = begin_upload(registry, os.urandom(SIZE))
+        name = "flowctl_registry_requests_running"
+        eventually(lambda: metric(registry, name, registry.urls[0]) == 2, "the upload is not counted")
         os.kill(worker, signal.SIGKILL)
+        connection.close()
         eventually(lambda: not refused(registry), "no worker came back")
         assert worker not in children(registry.api[0].pid)
+        assert metric(registry, name, registry.urls[0]) == 1
 
 
 def serve(data: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:

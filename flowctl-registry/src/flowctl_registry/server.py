@@ -20,7 +20,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from flowctl_core.errors import ConfigError, FlowctlError
-from flowctl_registry.observability.folder import prepare
+from flowctl_registry.observability.folder import forget_dead, prepare
 from flowctl_registry.observability.logs import configure
 from flowctl_registry.settings import Settings
 from flowctl_registry.signer.child import SignerChild
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _ORPHAN_S = 0.5
+PASSPHRASE = "FLOWCTL_KEY_PASSPHRASE"  # noqa: S105 - name of the variable
 _OURS: dict[str, Any] = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
 """Granian's records go where all others go."""
 
@@ -77,6 +78,8 @@ def _loader(settings: Settings) -> Callable[[], ASGIApp]:
 
     def load() -> ASGIApp:
         configure(settings.telemetry)
+        forget_dead()
+        os.environ.pop(PASSPHRASE, None)  # of the signer's keys
         try:
             app = _application(settings)
         except FlowctlError as error:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +18,6 @@ from flowctl_registry.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_S = 1.0
-_SETTLED_S = 5.0
 _END_S = 40
 END = signal.SIGUSR1
 """Ends a signer that `serve` started."""
@@ -33,7 +31,8 @@ class SignerChild:
         self._ending = threading.Event()
         self.gave_up = False
         """The signer cannot start, and said why."""
-        self._began = time.monotonic()
+        self._socket = settings.socket
+        self._socket.unlink(missing_ok=True)
         self._process = self._start()
         self._watcher = threading.Thread(target=self._watch, daemon=True, name="signer")
 
@@ -68,7 +67,7 @@ class SignerChild:
             code = self._process.wait()
             if self._ending.wait(_PAUSE_S):
                 return
-            if code > 0 and time.monotonic() - self._began < _SETTLED_S:
+            if code > 0 and not self._socket.exists():  # it never listened
                 self.gave_up = True
                 os.kill(os.getpid(), signal.SIGTERM)
                 return

@@ -26,7 +26,9 @@ from flowctl_registry.signer.timetable import Timetable
 
 _APPLY_S = 10
 _REFRESH_S = 1800
-_LOCK_TIMEOUT_S = 8.0
+_LOCK_TIMEOUT_S = 5.0
+_TAKE_OVER_S = 40.0
+"""A signer whose `serve` was killed finishes what it was asked before the next one begins."""
 
 
 class Signer:
@@ -71,7 +73,7 @@ def run(settings: Settings, parent: int | None = None) -> None:
     """
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with only_signer(settings):
+    with only_signer(settings, _LOCK_TIMEOUT_S if parent is None else _TAKE_OVER_S):
         signer = Signer(settings)
         duties = (Timetable(_APPLY_S, signer.index.apply), Timetable(_REFRESH_S, signer.index.refresh))
         signer.index.refresh()
@@ -90,7 +92,7 @@ def run(settings: Settings, parent: int | None = None) -> None:
 
 
 @contextmanager
-def only_signer(settings: Settings) -> Iterator[None]:
+def only_signer(settings: Settings, timeout_s: float = _LOCK_TIMEOUT_S) -> Iterator[None]:
     """Hold the signer's folder. Raises LockedError when a signer runs already."""
     folder = folder_of(settings)
     try:
@@ -99,7 +101,7 @@ def only_signer(settings: Settings) -> Iterator[None]:
         raise ConfigError(
             f"{folder} cannot be made: {error.strerror}", hint="Set `data` to a folder of yours."
         ) from None
-    with file_lock(folder / ".lock", what=f"the signer's folder {folder}", timeout_s=_LOCK_TIMEOUT_S):
+    with file_lock(folder / ".lock", what=f"the signer's folder {folder}", timeout_s=timeout_s):
         yield
 
 
