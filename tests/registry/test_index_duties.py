@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from flowctl_core.errors import ConfigError
+from flowctl_core.sign.key_pair import generate
 from flowctl_core.trust import publishing
 from flowctl_core.trust.repository import Lifetimes
 from flowctl_registry.database import migrate
@@ -85,6 +87,9 @@ def test_yearly_roles_are_signed_anew_when_their_keys_are_here(
     with caplog.at_level(logging.WARNING):
         index.refresh()
     assert "root expires soon and its keys are not here" in caplog.text
+    signed = version(settings)
+    index.refresh()
+    assert version(settings) == signed
     left = {each.role: each.expires - datetime.now(UTC) for each in open_repository(settings).report().roles}
     assert left["targets"] > timedelta(days=300) and left["root"] < short
     away.rename(root_key)
@@ -117,3 +122,15 @@ def test_a_change_of_the_operators_is_copied_whole(settings: Settings, open_inde
     folder = settings.data / "signer" / "trust"
     there = copied(settings)
     assert {path.relative_to(folder).as_posix(): data for path, data in current.items()}.items() <= there.items()
+
+
+def test_a_key_of_the_operators_own(tmp_path: Path) -> None:
+    """A file stands for what a PKCS#11 or KMS URI names; their keys are tested where they are opened."""
+    pem, public = generate(None)
+    (tmp_path / "own.key").write_bytes(pem)
+    (tmp_path / "own.key").chmod(0o600)
+    keys = SignerKeys(Settings(data=tmp_path, signer_key=str(tmp_path / "own.key")))
+    assert keys.trusted().public_key == public
+    with pytest.raises(ConfigError, match="signer's key is"):
+        keys.rotate()
+    assert not (tmp_path / "signer" / "keys").exists()
