@@ -8,12 +8,12 @@ them is not ranked, and the answer says so.
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnClause, Connection, Row, Select, column, select, table, text
+from sqlalchemy import BigInteger, ColumnClause, Connection, Row, Select, column, select, table, text, type_coerce
 
 from flowctl_registry.catalog import listing
 from flowctl_registry.catalog.cursors import read_cursor, write_cursor
@@ -38,8 +38,16 @@ class _Lexeme:
 _SHAPES: dict[str, tuple[type, ...]] = {
     "relevance": (int, int, int), "name": (str, str), "updated": (int, int), "downloads": (int, int),
 }  # fmt: skip
-_Question = tuple[_Lexeme, ...]
-"""All must match."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    """All lexemes must match, and not all of `without`, which a question before asked for."""
+
+    wanted: tuple[_Lexeme, ...]
+    without: tuple[_Lexeme, ...] = ()
+
+
 _Key = tuple[Any, ...]
 
 
@@ -50,14 +58,12 @@ def search(services: Services, kind: Kind, query: SearchQuery, visible: listing.
     after = read_cursor(query.cursor, scope, _SHAPES[query.sort]) if query.cursor else None
     with reading(services.engine) as connection:
         found, capped = _candidates(connection, kind, query, visible, services.settings.limits.search_candidates)
-        ordered = sorted(((_key(query.sort, tier, row), row.id) for row, tier in found), key=lambda each: each[0])
-        rest = [each for each in ordered if after is None or each[0] > tuple(after)]
-        page = rest[: query.limit]
-        items = listing.summaries(connection, [component_id for _, component_id in page])
-    more = len(rest) > len(page)
+        keys = (key for key in found if after is None or key > tuple(after))
+        page = heapq.nsmallest(query.limit + 1, keys)
+        items = listing.summaries(connection, [found[key] for key in page[: query.limit]])
     return SearchPage(
         items=items,
-        next=write_cursor(scope, list(page[-1][0])) if more else None,
+        next=write_cursor(scope, list(page[query.limit - 1])) if len(page) > query.limit else None,
         total=len(found),
         capped=capped,
     )
@@ -65,16 +71,18 @@ def search(services: Services, kind: Kind, query: SearchQuery, visible: listing.
 
 def _candidates(
     connection: Connection, kind: Kind, query: SearchQuery, visible: listing.Names, cap: int
-) -> tuple[list[tuple[Row[Any], int]], bool]:
-    ask = _asker(connection, kind, visible)
-    found: dict[int, tuple[Row[Any], int]] = {}
+) -> tuple[dict[_Key, int], bool]:
+    """Sort key to component; whether there are more."""
+    ask = _asker(connection, kind, query.sort, visible)
+    found: dict[int, _Key] = {}
     for tier, question in enumerate(_questions(query)):
-        rows = ask(question, cap + 1)
-        for row in rows:
-            found.setdefault(row.id, (row, tier))
+        for row in ask(question, cap + 1):
+            if row[0] not in found:
+                found[row[0]] = (tier, *row[1:]) if query.sort == "relevance" else tuple(row[1:])
         if len(found) > cap:
-            return list(found.values())[:cap], True
-    return list(found.values()), False
+            break
+    ordered = list(found.items())[:cap]
+    return {key: component_id for component_id, key in ordered}, len(found) > cap
 
 
 def _questions(query: SearchQuery) -> list[_Question]:
@@ -83,31 +91,33 @@ def _questions(query: SearchQuery) -> list[_Question]:
     facets = tuple(_Lexeme(facet(name, value)) for name, value in fields if value is not None)
     terms = list(dict.fromkeys(words(query.q)))[:_TERMS_MAX]
     if not terms:
-        return [facets]
+        return [_Question(facets)]
 
-    def lexemes(letter: str, prefix: bool) -> _Question:
-        return tuple(_Lexeme(letter + term, prefix and len(term) >= _PREFIX_FROM) for term in terms) + facets
+    def lexemes(letter: str, prefix: bool) -> tuple[_Lexeme, ...]:
+        return tuple(_Lexeme(letter + term, prefix and len(term) >= _PREFIX_FROM) for term in terms)
 
-    ways = [("n", False), ("n", True), ("t", False), ("t", True)]
-    exact = (_Lexeme(whole(query.q.strip().casefold())), *facets)
-    return [exact, *(lexemes(letter, prefix) for letter, prefix in ways)]
+    asked = [_Question((_Lexeme(whole(query.q.strip().casefold())), *facets))]
+    for letter in "nt":
+        exact = lexemes(letter, prefix=False)
+        asked += [_Question(exact + facets), _Question(lexemes(letter, prefix=True) + facets, exact)]
+    return asked
 
 
 def _asker(
-    connection: Connection, kind: Kind, visible: listing.Names
+    connection: Connection, kind: Kind, sort: str, visible: listing.Names
 ) -> Callable[[_Question, int], Sequence[Row[Any]]]:
     sqlite = connection.dialect.name == "sqlite"
     key: ColumnClause[int] = column("rowid" if sqlite else "component_id")
     index = table("component_search", key)
-    columns = (
-        components.c.id,
-        components.c.downloads,
-        components.c.updated_at,
-        components.c.namespace,
-        components.c.name,
-    )
+    moment = type_coerce(components.c.updated_at, BigInteger)
+    sort_keys: dict[str, tuple[Any, ...]] = {
+        "relevance": (-components.c.downloads, -components.c.id),
+        "name": (components.c.namespace, components.c.name),
+        "updated": (-moment, -components.c.id),
+        "downloads": (-components.c.downloads, -components.c.id),
+    }
     statement: Select[Any] = (
-        select(*columns)
+        select(components.c.id, *sort_keys[sort])
         .select_from(index.join(components, components.c.id == key))
         .where(components.c.kind == kind, listing.seen(visible))
         .order_by(key.desc())
@@ -118,7 +128,7 @@ def _asker(
 
     def ask(question: _Question, limit: int) -> Sequence[Row[Any]]:
         limited = statement.limit(limit)
-        if question:
+        if question.wanted:
             limited = limited.where(text(asked).bindparams(asked=spelled(question)))
         return connection.execute(limited).all()
 
@@ -126,19 +136,14 @@ def _asker(
 
 
 def _fts5(question: _Question) -> str:
-    return " AND ".join(f'"{each.text}"{"*" if each.prefix else ""}' for each in question)
+    def all_of(lexemes: tuple[_Lexeme, ...]) -> str:
+        return " AND ".join(f'"{each.text}"{"*" if each.prefix else ""}' for each in lexemes)
+
+    return f"({all_of(question.wanted)})" + (f" NOT ({all_of(question.without)})" if question.without else "")
 
 
 def _tsquery(question: _Question) -> str:
-    return " & ".join(f"'{each.text}'{':*' if each.prefix else ''}" for each in question)
+    def all_of(lexemes: tuple[_Lexeme, ...]) -> str:
+        return " & ".join(f"'{each.text}'{':*' if each.prefix else ''}" for each in lexemes)
 
-
-def _key(sort: str, tier: int, row: Row[Any]) -> _Key:
-    moment: datetime = row.updated_at
-    if sort == "name":
-        return row.namespace, row.name
-    if sort == "updated":
-        return -int(moment.timestamp() * 1000), -row.id
-    if sort == "downloads":
-        return -row.downloads, -row.id
-    return tier, -row.downloads, -row.id
+    return all_of(question.wanted) + (f" & !({all_of(question.without)})" if question.without else "")

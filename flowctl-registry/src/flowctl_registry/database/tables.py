@@ -231,7 +231,7 @@ versions = Table(
     Column("yank_reason", Text),
     Column("indexed_at", Moment),  # when the signed index had it
     UniqueConstraint("component_id", "version"),
-    Index("ix_versions_precedence", "component_id", "precedence"),
+    Index("ix_versions_precedence", "component_id", "state", "precedence"),
     Index("ix_versions_published_at", "published_at"),
     Index("ix_versions_state", "state", "created_at"),
 )

@@ -230,7 +230,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("component_id", "version", name=op.f("uq_versions_component_id")),
     )
     with op.batch_alter_table("versions", schema=None) as batch_op:
-        batch_op.create_index("ix_versions_precedence", ["component_id", "precedence"], unique=False)
+        batch_op.create_index("ix_versions_precedence", ["component_id", "state", "precedence"], unique=False)
         batch_op.create_index("ix_versions_published_at", ["published_at"], unique=False)
         batch_op.create_index("ix_versions_state", ["state", "created_at"], unique=False)
 
