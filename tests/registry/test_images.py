@@ -49,6 +49,7 @@ def image(registry: Registry, make_release) -> Pulled:
 def error(response: httpx.Response) -> tuple[int, str]:
     assert response.headers["content-type"] == "application/json"
     assert response.headers["docker-distribution-api-version"] == "registry/2.0"
+    assert response.headers["cache-control"] == "no-store"
     (told,) = response.json()["errors"]
     assert told["message"]
     return response.status_code, told["code"]

@@ -252,3 +252,17 @@ def test_pulls_are_counted_too(open_registry, make_release) -> None:
         wrong = [nobody.get("/v2/token", headers=basic("flowctl_wrong")).status_code for _ in range(10)]
         assert set(wrong[:5]) == {401} and wrong[-1] == 429
         assert nobody.get(f"/v2/{repository}/tags/list", headers=bearer("a.b.c")).status_code == 429
+
+
+def test_clients_are_sent_to_the_public_address(open_registry) -> None:
+    with open_registry(apis=1, server__public_url="https://registry.example/") as behind:
+        told = Client(behind.urls).get("/v2/").headers["www-authenticate"]
+        assert told == 'Bearer realm="https://registry.example/v2/token",service="flowctl-registry"'
+
+
+def test_a_trusted_proxy_says_how_clients_come(open_registry) -> None:
+    headers = {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": "https", "Host": "registry.example"}
+    for trusted, scheme in (('["127.0.0.0/8"]', "https"), ('["192.0.2.0/24"]', "http")):
+        with open_registry(apis=1, server__trusted_proxies=trusted) as behind:
+            told = Client(behind.urls).get("/v2/", headers=headers).headers["www-authenticate"]
+            assert told.startswith(f'Bearer realm="{scheme}://registry.example/v2/token"')

@@ -43,7 +43,7 @@ _CODES: tuple[tuple[type[RegistryError], str], ...] = (
 
 def image_error_response(error: FlowctlError | HTTPException, request: Request) -> Response:
     """The answer for an error below `/v2/`."""
-    headers = dict(VERSION_HEADER)
+    headers = {**VERSION_HEADER, "Cache-Control": "no-store"}  # caches may keep a 404 otherwise
     detail: object = None
     if isinstance(error, HTTPException):
         status, told = error.status_code, error.detail
