@@ -252,3 +252,20 @@ def test_pulls_are_downloads(open_registry, make_release) -> None:
         registry.stop()
         counted = select(components.c.downloads).where(components.c.namespace == namespace)
         assert registry.change(lambda c: c.execute(counted).scalar_one()) == 3
+
+
+def test_a_blob_that_the_store_lost_is_not_denied(open_registry, make_release, request: pytest.FixtureRequest) -> None:
+    with open_registry() as registry:
+        namespace, client = registry.namespace(), Client(registry.urls)
+        assert registry.client().publish(make_release(), namespace, "greeting", "1.2.0").status_code == 201
+        repository, store = f"/v2/{namespace}/greeting", registry.data / "blobs"
+        if registry.backend == "postgres":
+            bucket = registry.environment["FLOWCTL_REGISTRY_BLOB_URL"].removeprefix("s3://")
+            store = request.getfixturevalue("s3_server").buckets / bucket
+        index = client.get(f"{repository}/manifests/latest")
+        image = client.get(f"{repository}/manifests/{index.json()['manifests'][0]['digest']}")
+        layer = image.json()["layers"][0]["digest"]
+        for path in (f"manifests/{digest(index.content)}", f"manifests/{digest(image.content)}", f"blobs/{layer}"):
+            name = path.rpartition(":")[2]
+            (store / "sha256" / name[:2] / name).unlink()
+            assert error(client.get(f"{repository}/{path}")) == (503, "UNAVAILABLE")

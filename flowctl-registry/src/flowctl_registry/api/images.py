@@ -26,7 +26,13 @@ from flowctl_registry.api.ranges import precondition
 from flowctl_registry.catalog import pulling
 from flowctl_registry.catalog.images import INDEX_TYPE
 from flowctl_registry.database.engine import reading
-from flowctl_registry.errors import BadRequestError, DigestInvalidError, ManifestUnknownError
+from flowctl_registry.errors import (
+    BadRequestError,
+    DigestInvalidError,
+    ManifestUnknownError,
+    NotFoundError,
+    UnavailableError,
+)
 from flowctl_registry.models.names import DIGEST_PATTERN, NAME_PATTERN
 from flowctl_registry.services import Services
 
@@ -110,7 +116,10 @@ async def _manifest(call: _Pull) -> Response:
         return Response(status_code=status, headers=headers)
     if call.request.method == "HEAD":
         return Response(headers=headers | {"Content-Length": str(found.size)})
-    data = await to_thread.run_sync(call.services.blobs.read, found.digest, found.size)
+    try:
+        data = await to_thread.run_sync(call.services.blobs.read, found.digest, found.size)
+    except NotFoundError as error:  # the image is there: clients should try again, not believe that it is not
+        raise UnavailableError(error.message, hint="`flowctl-registry fsck` says what else is missing.") from error
     if found.is_image:  # once a pull, whatever the client asks before and after
         await to_thread.run_sync(call.services.downloads.note, repository.component_id)
     return Response(data, headers=headers)
