@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,3 +135,35 @@ def test_a_key_of_the_operators_own(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="signer's key is"):
         keys.rotate()
     assert not (tmp_path / "signer" / "keys").exists()
+
+
+def test_a_folder_from_an_older_backup_goes_on_from_the_copy(
+    settings: Settings, open_index: Callable[[], Index], tmp_path: Path
+) -> None:
+    """Else clients would see a rollback."""
+    open_index()
+    signer = tmp_path / "signer"
+    shutil.copytree(signer, tmp_path / "backup")
+    publishing.add_namespace(open_repository(settings), "acme")
+    open_index()
+    before = version(settings)
+    shutil.rmtree(signer)
+    shutil.copytree(tmp_path / "backup", signer)
+    open_index()
+    assert version(settings) > before
+    assert "namespace-acme" in {each.role for each in open_repository(settings).report().roles}
+
+
+def test_without_its_keys_no_new_root_is_made(
+    settings: Settings, open_index: Callable[[], Index], tmp_path: Path
+) -> None:
+    open_index()
+    before = copied(settings)
+    (tmp_path / "signer").rename(tmp_path / "lost")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="the keys of the signed index are not in"):
+            open_index()
+    publishing.init(open_repository(settings))
+    with pytest.raises(ConfigError, match="is not the trust repository of this database"):
+        open_index()
+    assert copied(settings) == before

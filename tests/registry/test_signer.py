@@ -324,3 +324,18 @@ def test_there_is_one_signer(registry: Registry) -> None:
     assert done.returncode != 0
     assert "Traceback" not in done.stderr and "signer's folder" in done.stderr
     assert ask(registry).status()["pid"] == held
+
+
+def test_an_index_whose_keys_are_lost_is_made_anew(open_registry, release: Path) -> None:
+    with open_registry() as registry:
+        namespace = registry.namespace()
+        assert registry.client().publish(release, namespace, "greeting", "1.2.0").status_code == 201
+        before = ask(registry).status()["root"]
+        registry.stop()
+        shutil.rmtree(registry.data / "signer")
+        registry.command("signer", "forget", code=2)
+        registry.command("signer", "forget", "--yes")
+        registry.start()
+        ask(registry).update_index()
+        assert "1.2.0" in listed(registry, namespace)
+        assert ask(registry).status()["root"] != before

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flowctl_core.cli.console import emit, say, say_aside
 from flowctl_core.cli.options import Output
 from flowctl_registry.cli.session import OPERATOR, Config, Data, database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 app = typer.Typer(invoke_without_command=True, help="Run the signer as a process of its own, or look after its keys.")
 
@@ -59,6 +62,37 @@ def rotate(
         say_aside("no signer runs here: clients learn of the key when it starts")
     if not emit(made.model_dump(mode="json", exclude_none=True)):
         say(f"the registry signs with {made.name}")
+
+
+@app.command()
+def forget(
+    yes: Annotated[bool, typer.Option("--yes", help="Every client has to pin the new root, and you know.")] = False,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Give up a signed index whose keys are lost; the next start makes a new one. No signer may run."""
+    import time
+
+    from flowctl_core.errors import UsageError
+    from flowctl_registry import audit
+    from flowctl_registry.database.engine import writing
+    from flowctl_registry.signer import adopting
+    from flowctl_registry.signer.keys import folder_of
+    from flowctl_registry.signer.process import only_signer
+
+    if not yes:
+        raise UsageError("all clients would have to pin a new root", hint="Say --yes when the keys are lost.")
+    with database(config, data) as (settings, engine), only_signer(settings):
+        folder = folder_of(settings) / "trust"
+        if folder.exists():
+            folder.rename(folder.with_name(f"trust-{time.time_ns()}"))
+
+        def change(connection: Connection) -> None:
+            adopting.forget(connection)
+            audit.record(connection, OPERATOR, "signer.forget", "the signed index")
+
+        writing(engine, change)
+    say("the next signer makes a new signed index; publish its root's fingerprint")
 
 
 @app.command()

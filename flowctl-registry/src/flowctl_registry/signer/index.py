@@ -6,7 +6,6 @@ Operators may change the repository with `flowctl trust` meanwhile: what they di
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from flowctl_core.trust.role_keys import KeyFolders
 from flowctl_registry.database.engine import reading, writing
 from flowctl_registry.errors import UnavailableError
 from flowctl_registry.settings import Settings
+from flowctl_registry.signer.adopting import adopt, read_copy, version_of
 from flowctl_registry.signer.keys import folder_of
 from flowctl_registry.signer.outbox import Waiting, mark_done, read_backlog, read_waiting
 from flowctl_registry.signer.trust_files import KEYS_FILE, forget_trust_files, write_trust_files
@@ -51,8 +51,14 @@ class Index:
         self._told: set[str] = set()
 
     def prepare(self, key: TrustedKey) -> None:
-        """Make the repository if there is none, and trust the signer's key. Raises FlowctlError."""
+        """Make the repository if there is none, and trust the signer's key.
+
+        Raises ConfigError for a folder that is not this database's, and other FlowctlErrors.
+        """
         with self._lock:
+            with reading(self._engine) as connection:
+                copy = read_copy(connection)
+            adopt(self._repository, copy)
             if not self._repository.exists:
                 publishing.init(self._repository)
                 _LOG.info("made the trust repository; its root is %s", self._repository.report().fingerprint)
@@ -155,8 +161,7 @@ class Index:
         self._copied = version
 
     def _version(self) -> int:
-        timestamp = json.loads((self._repository.folder / "metadata" / "timestamp.json").read_bytes())
-        return int(timestamp["signed"]["version"])
+        return version_of((self._repository.folder / "metadata" / "timestamp.json").read_bytes())
 
     def _forget(self) -> None:
         """Files that were replaced already when this was last asked."""
