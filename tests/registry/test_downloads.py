@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import find_tool
+
+from server_process import ServerProcess, free_port
 
 from .client import Client
 from .conftest import Registry
@@ -146,3 +150,40 @@ def test_private_files_are_not_for_shared_caches(registry: Registry, release: Pa
     assert client.publish(release, namespace, "greeting", "1.2.0").status_code == 201
     got = client.get(f"/v1/components/{namespace}/greeting/1.2.0/download?target=sbom")
     assert got.headers["cache-control"] == "private, max-age=31536000, immutable"
+
+
+@pytest.mark.requires_tool("nginx")
+def test_a_proxy_can_send_the_files(open_registry: Any, backend: str, release: Path, tmp_path: Path) -> None:
+    if backend != "sqlite":
+        return  # there are no files that a proxy could send
+    port = free_port()
+    with open_registry(server__accel_prefix="/blobs") as registry:
+        namespace = registry.namespace()
+        assert registry.client().publish(release, namespace, "greeting", "1.2.0").status_code == 201
+        (tmp_path / "nginx.conf").write_text(
+            f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/log; user root; events {{}}\n"
+            f"http {{ access_log off; server {{ listen 127.0.0.1:{port};\n"
+            f" location / {{ proxy_pass {registry.urls[0]}; }}\n"
+            f" location /blobs/ {{ internal; alias {registry.data}/blobs/; }} }} }}\n"
+        )
+        command = [find_tool("nginx"), "-c", tmp_path / "nginx.conf", "-p", tmp_path]
+        nginx = ServerProcess(command, tmp_path / "output", lambda: is_open(port))
+        nginx.start()
+        try:
+            path = f"/v1/components/{namespace}/greeting/1.2.0/download"
+            program = (release / "binaries" / "greeting-linux-amd64").read_bytes()
+            direct, proxied = registry.client().get(path), Client((f"http://127.0.0.1:{port}",)).get(path)
+            assert direct.headers["x-accel-redirect"].startswith("/blobs/sha256/")
+            assert direct.content == b""
+            assert proxied.content == program
+            part = Client((f"http://127.0.0.1:{port}",)).get(path, headers={"Range": "bytes=10-19"})
+            assert (part.status_code, part.content) == (206, program[10:20])
+            hidden = Client((f"http://127.0.0.1:{port}",)).get(direct.headers["x-accel-redirect"])
+            assert hidden.status_code == 404
+        finally:
+            nginx.stop()
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
