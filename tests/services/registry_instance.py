@@ -116,6 +116,7 @@ def run_registry(
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     data = folder / "data"
+    folder.mkdir(parents=True, exist_ok=True)
     environment |= {PREFIX + "DATA": str(data)}
     limits: dict[str, Any] = {f"limits__{what}_per_minute": 0 for what in _RATES}  # tests ask faster than clients do
     environment |= {PREFIX + name.upper(): str(value).lower() for name, value in (limits | settings).items()}
