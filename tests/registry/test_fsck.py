@@ -35,7 +35,7 @@ def test_a_release_is_whole(registry: Registry, release: Path) -> None:
 
 def test_damaged_and_missing_blobs_are_healed_by_an_upload(registry: Registry, tmp_path: Path) -> None:
     namespace, client = registry.namespace(), registry.client()
-    release = write_bundle(tmp_path, text=namespace, one=b"1" * 50, two=b"2" * 50)
+    release = write_bundle(tmp_path, text=namespace, registry_notes=b"{}", one=b"1" * 50, two=b"2" * 50)
     assert client.publish(release, namespace, "sample", "1.0.0", kind="bundles").status_code == 201
     digests = {str(each["path"]): str(each["digest"]) for each in files_of(release)}
     store = services_of(registry).blobs

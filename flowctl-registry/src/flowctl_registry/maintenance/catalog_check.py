@@ -22,9 +22,7 @@ from flowctl_registry.database.tables import (
 from flowctl_registry.models.maintenance import Finding
 from flowctl_registry.models.upload import UploadedFile
 from flowctl_registry.services import Services
-
-_OWN = "metadata/registry."
-"""Files that the registry added to what was uploaded; not part of the release's digest."""
+from flowctl_registry.signer.subjects import ATTESTATION
 
 
 def find(connection: Connection) -> list[Finding]:
@@ -49,7 +47,7 @@ def _contents(connection: Connection) -> Iterator[Finding]:
         name = f"{row.kind} {row.namespace}/{row.name} {row.version}"
         files = connection.execute(
             select(artifacts.c.path, artifacts.c.digest, artifacts.c.size).where(
-                artifacts.c.version_id == row.id, ~artifacts.c.path.startswith(_OWN, autoescape=True)
+                artifacts.c.version_id == row.id, artifacts.c.path != ATTESTATION
             )
         ).all()
         found = release_digest(
