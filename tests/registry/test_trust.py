@@ -116,6 +116,15 @@ def test_a_private_namespace_is_listed_to_its_readers_only(registry: Registry, r
     assert VERSION in client.get(index).json()["versions"]
 
 
+def test_without_anonymous_reading_the_index_needs_a_token(open_registry, release: Path) -> None:
+    with open_registry(access__anonymous_read=False) as registry:
+        namespace, client = registry.namespace(), registry.client()
+        assert client.publish(release, namespace, NAME, VERSION).status_code == 201
+        path = f"/v1/trust/metadata/1.namespace-{namespace}.json"
+        assert [client.get(path).status_code, httpx.get(registry.urls[0] + path).status_code] == [200, 401]
+        assert httpx.get(registry.urls[0] + "/v1/trust/metadata/root.json").status_code == 200
+
+
 @pytest.mark.parametrize(
     "path", ["metadata/0.root.json", "metadata/../keys.json", "targets/x", "keys.json", "metadata/"]
 )

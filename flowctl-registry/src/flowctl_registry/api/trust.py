@@ -57,13 +57,14 @@ def _file(call: Call, path: str) -> Response:
 
 
 def _check_visible(call: Call, namespace: str) -> bool:
-    """Whether it is private: then its index is for those who may read it. Raises NotFoundError, UnauthorizedError."""
+    """Whether its index is only for those who may read it. Raises NotFoundError, UnauthorizedError."""
     query = select(namespaces.c.private).where(namespaces.c.name == namespace)
     with reading(call.services.engine) as connection:
         private = connection.execute(query).scalar_one_or_none()
-    if private:
+    guarded = bool(private) or not call.services.settings.access.anonymous_read
+    if guarded:
         allow(call.services, identify(call.services, call.request), "read", namespace, None)
-    return bool(private)
+    return guarded
 
 
 def _read(call: Call, path: str) -> bytes:
