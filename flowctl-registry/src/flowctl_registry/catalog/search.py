@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnClause, Connection, Row, Select, column, select, table, text, type_coerce
+from sqlalchemy import BigInteger, ColumnClause, Connection, Row, Select, column, func, select, table, text, type_coerce
 
 from flowctl_registry.catalog import listing
 from flowctl_registry.catalog.cursors import read_cursor, write_cursor
@@ -24,6 +24,13 @@ from flowctl_registry.models.component import SearchPage, SearchQuery
 from flowctl_registry.models.names import Kind
 from flowctl_registry.services import Services
 
+_PLANNING = {
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "plan_cache_mode": "force_custom_plan",
+}
+"""Of PostgreSQL, which reads all components to join some hundreds, and plans a common word as it planned a rare one."""
 _TERMS_MAX = 10
 _PREFIX_FROM = 2
 """A shorter word is no beginning of another one: it would match nearly everything."""
@@ -107,6 +114,8 @@ def _asker(
     connection: Connection, kind: Kind, sort: str, visible: listing.Names
 ) -> Callable[[_Question, int], Sequence[Row[Any]]]:
     sqlite = connection.dialect.name == "sqlite"
+    if not sqlite:
+        connection.execute(select(*(func.set_config(name, value, True) for name, value in _PLANNING.items())))
     key: ColumnClause[int] = column("rowid" if sqlite else "component_id")
     index = table("component_search", key)
     moment = type_coerce(components.c.updated_at, BigInteger)
