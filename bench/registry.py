@@ -1,6 +1,6 @@
 """The registry: downloads against nginx, metadata reads under load, what it takes when idle, how soon it is ready.
 
-    python bench/registry.py [downloads|reads|idle|start]...
+    python bench/registry.py [start|idle|downloads|reads-sqlite|reads-postgres]...
 
 Downloads come over loopback, the same file from both servers, in turn, each over a connection of its own.
 Reads arrive at a fixed rate whatever the answers take (no coordinated omission), anonymously, rate limits counting.
@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from processes import cpu_seconds, family, megabytes  # noqa: E402
 from registry_catalog import COMMON, COMPONENTS, VERSIONS, WORDS, add_file, fill, name_of  # noqa: E402
 
 from postgres_server import PostgresServer  # noqa: E402
-from registry_instance import PREFIX, PROGRAM, Registry, run_registry  # noqa: E402
+from registry_instance import PREFIX, PROGRAM, Backend, Registry, run_registry  # noqa: E402
 from s3_server import S3Server  # noqa: E402
 from server_process import free_port  # noqa: E402
 
@@ -167,51 +167,31 @@ async def load(ports: list[int], rate: int, seconds: float) -> dict[str, list[fl
     return took
 
 
-def bench_reads(folder: Path) -> bool:
-    met = True
-    for backend in ("sqlite", "postgres"):
-        postgres = PostgresServer() if backend == "postgres" else None
-        if postgres is not None:
-            postgres.start()
-        s3 = S3Server(made(folder / "s3")) if backend == "postgres" else None
-        with _started(s3), run_registry(
-            made(folder / backend), backend, postgres=postgres, s3=s3, **{  # type: ignore[arg-type]
-                "limits__requests_per_minute": 1_000_000,
-            },
-        ) as registry:  # fmt: skip
-            fill(registry.environment.get(PREFIX + "DATABASE_URL", f"sqlite:///{registry.data}/registry.db"))
-            ports = [port_of(registry, number) for number in range(len(registry.urls))]
-            asyncio.run(load(ports, 50, 3))
-            took = asyncio.run(load(ports, RATE, SECONDS))
-        every = sorted(value for values in took.values() for value in values)
-        p99 = every[int(len(every) * 0.99)]
-        where = f"{backend}, {len(ports)} API processes"
-        print(f"\n## {COMPONENTS * VERSIONS:,} versions, {RATE} reads/s for {SECONDS} s, {where}\n")
-        print("| Read | Share | Median ms | p99 | Max |\n|---|---|---|---|---|")
-        for share, what, _ in MIX:
-            values = sorted(took[what])
-            middle, high = statistics.median(values), values[int(len(values) * 0.99)]
-            print(f"| {what} | {share} % | {middle:.1f} | {high:.1f} | {values[-1]:.1f} |")
-        print(f"\n- p99 of all = {p99:.1f} ms (budget 50): {'met' if p99 < 50 else 'MISSED'}")
-        met &= p99 < 50
-        if postgres is not None:
-            postgres.close()
-    return met
-
-
-def _started(s3: Any) -> Any:
-    if s3 is None:
-        return nullcontext()
-    s3.start()
-    return closing(s3)
-
-
-@contextmanager
-def closing(server: Any) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        server.close()
+def bench_reads(folder: Path, backend: Backend) -> bool:
+    with ExitStack() as stack:
+        servers: dict[str, Any] = {}
+        if backend == "postgres":
+            servers = {"postgres": PostgresServer(), "s3": S3Server(made(folder / "s3"))}
+            for server in servers.values():
+                stack.callback(server.close)
+                server.start()
+        settings = {"limits__requests_per_minute": 1_000_000}
+        registry = stack.enter_context(run_registry(made(folder / backend), backend, **servers, **settings))
+        fill(registry.environment.get(PREFIX + "DATABASE_URL", f"sqlite:///{registry.data}/registry.db"))
+        ports = [port_of(registry, number) for number in range(len(registry.urls))]
+        asyncio.run(load(ports, 50, 3))
+        took = asyncio.run(load(ports, RATE, SECONDS))
+    every = sorted(value for values in took.values() for value in values)
+    p99 = every[int(len(every) * 0.99)]
+    where = f"{backend}, {len(ports)} API processes"
+    print(f"\n## {COMPONENTS * VERSIONS:,} versions, {RATE} reads/s for {SECONDS} s, {where}\n")
+    print("| Read | Share | Median ms | p99 | Max |\n|---|---|---|---|---|")
+    for share, what, _ in MIX:
+        values = sorted(took[what])
+        middle, high = statistics.median(values), values[int(len(values) * 0.99)]
+        print(f"| {what} | {share} % | {middle:.1f} | {high:.1f} | {values[-1]:.1f} |")
+    print(f"\n- p99 of all = {p99:.1f} ms (budget 50): {'met' if p99 < 50 else 'MISSED'}")
+    return p99 < 50
 
 
 def bench_idle(folder: Path) -> bool:
@@ -265,7 +245,13 @@ def _ready(port: int) -> bool:
 
 def main() -> None:
     """Run those that are named, or all."""
-    groups = {"start": bench_start, "idle": bench_idle, "downloads": bench_downloads, "reads": bench_reads}
+    groups: dict[str, Callable[[Path], bool]] = {
+        "start": bench_start,
+        "idle": bench_idle,
+        "downloads": bench_downloads,
+        "reads-sqlite": lambda folder: bench_reads(folder, "sqlite"),
+        "reads-postgres": lambda folder: bench_reads(folder, "postgres"),
+    }
     asked = sys.argv[1:] or list(groups)
     print(f"# The registry\n\n{environment_line()}; {ROUNDS} interleaved rounds")
     with tempfile.TemporaryDirectory() as name:
