@@ -91,7 +91,7 @@ class Publisher:
 
     def check(self) -> None:
         """Everything that was acknowledged is there, whole."""
-        assert self.wrong == []
+        assert not self.wrong, self.wrong
         client = self.registry.client()
         for version, answer in self.published.items():
             shown = client.get(f"/v1/bundles/{self.namespace}/{self.name}/{version}")
