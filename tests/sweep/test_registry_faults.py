@@ -174,21 +174,24 @@ def test_the_store_is_ill(
     proxied: tuple[Registry, StoreProxy], mode: Mode, tmp_path: Path, record_property: Note
 ) -> None:
     registry, proxy = proxied
+    seed = random.SystemRandom().randrange(2**32)
+    chance = random.Random(seed)
     with (
         Publisher(registry, registry.namespace(), tmp_path, "one") as one,
         Publisher(registry, registry.namespace(), tmp_path, "two") as two,
     ):
-        for number in range(4):
-            time.sleep(2)
-            proxy.cut_after = (200, 1000, 20_000, 45_000)[number]
+        for number in range(ROUNDS):
+            time.sleep(chance.uniform(0.5, 1.5))
+            proxy.cut_after = (200, 1000, 20_000, 45_000)[number % 4]
             proxy.mode = mode
-            time.sleep(6)
+            time.sleep(chance.uniform(0.3, 2) if number % 8 else 6)
             proxy.mode = "well"
     proxy.mode = "well"
     check(registry, one, two)
     refusals = one.refusals + two.refusals
     assert {kind for _, kind in refusals} <= {"urn:flowctl:problem:unavailable"}
-    record_property("detail", f"{len(refusals)} refusals, {len(one.published) + len(two.published)} versions")
+    count = len(one.published) + len(two.published)
+    record_property("detail", f"{ROUNDS} times, seed {seed}, {len(refusals)} refusals, {count} versions")
 
 
 @pytest.fixture
