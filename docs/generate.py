@@ -24,6 +24,8 @@ from generator.contract import hook_models, hooks  # noqa: E402
 from generator.exit_codes import exit_codes  # noqa: E402
 from generator.includes import include  # noqa: E402
 from generator.json_output import json_output  # noqa: E402
+from generator.registry_api import registry_api  # noqa: E402
+from generator.registry_settings import registry_settings  # noqa: E402
 
 _BLOCK = re.compile(r"(<!-- generated: (?P<name>[\w-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 _INCLUDE = re.compile(r"(<!-- include: (?P<reference>[^\n]+?) -->\n).*?(<!-- /include -->)", re.DOTALL)
@@ -37,6 +39,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "metadata-json": metadata_json,
     "exit-codes": exit_codes,
     "json-output": json_output,
+    "registry-api": registry_api,
+    "registry-settings": registry_settings,
 }
 
 

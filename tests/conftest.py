@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,6 +79,15 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Any]:
+    """A Docker engine that answers, one for all tests."""
+    from private_docker import docker_engine
+
+    with docker_engine() as engine:
+        yield engine
 
 
 def find_tool(name: str) -> str | None:

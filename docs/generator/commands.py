@@ -12,6 +12,7 @@ import typer
 
 from flowctl_core.cli.app import app
 from flowctl_core.cli.global_options import OutputFormat
+from flowctl_registry.cli.app import app as registry_app
 from generator.models import table
 
 
@@ -27,10 +28,12 @@ def commands() -> str:
 
 def command_options() -> dict[str, set[str]]:
     """Command path (`flowctl component build`) to the options it takes; groups are there too."""
-    root = typer.main.get_command(app)
-    found = {"flowctl": _option_names(root)}
-    for path, command in _all(root, "flowctl"):
-        found[path] = _option_names(command)
+    found = {}
+    for program, its in (("flowctl", app), ("flowctl-registry", registry_app)):
+        root = typer.main.get_command(its)
+        found[program] = _option_names(root)
+        for path, command in _all(root, program):
+            found[path] = _option_names(command)
     return found
 
 

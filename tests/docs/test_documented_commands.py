@@ -28,7 +28,7 @@ from generator import commands, configuration, exit_codes, includes  # noqa: E40
 
 OPTIONS = commands.command_options()
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
-INLINE = re.compile(r"`(flowctl [a-z-][^`]*)`")
+INLINE = re.compile(r"`(flowctl(?:-registry)? [a-z-][^`]*)`")
 
 
 def pages() -> list[Path]:
@@ -40,20 +40,21 @@ def pages() -> list[Path]:
 
 
 def shown(page: Path) -> Iterator[list[str]]:
-    """The flowctl command lines on a page, as words."""
-    text = page.read_text(encoding="utf-8")
+    """The command lines of flowctl and flowctl-registry on a page, as words."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", "")
     lines = [line[2:] for block in CONSOLE.findall(text) for line in block.splitlines() if line.startswith("$ ")]
     for line in [*lines, *INLINE.findall(re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))]:
         for part in re.split(r"&&|\|(?![a-z])|;", line):
             words = shlex.split(part, comments=True)
             while words and (words[0] in ("./dev",) or re.fullmatch(r"[A-Z_]+=\S*", words[0])):
                 words.pop(0)
-            if words[:1] == ["flowctl"] and "=" not in words[1:2]:
+            if words[:1] in (["flowctl"], ["flowctl-registry"]) and "=" not in words[1:2]:
                 yield words
 
 
 def problems(words: list[str]) -> list[str]:
-    path, found = "flowctl", []
+    program, found = words[0], []
+    path = program
     for word in words[1:]:
         name = word.partition("=")[0].strip("[]")
         if word.startswith(("-", "[-")):
@@ -62,13 +63,11 @@ def problems(words: list[str]) -> list[str]:
         elif f"{path} {word}" in OPTIONS:
             path = f"{path} {word}"
         elif (
-            any(other.startswith(f"{path} ") for other in OPTIONS)
-            and re.fullmatch(r"[a-z]+", word)
-            and path != "flowctl"
+            any(other.startswith(f"{path} ") for other in OPTIONS) and re.fullmatch(r"[a-z]+", word) and path != program
         ):
             found.append(f"{path} has no command {word}")
-        elif path == "flowctl" and re.fullmatch(r"[a-z]+", word):
-            found.append(f"flowctl has no command {word}")
+        elif path == program and re.fullmatch(r"[a-z]+", word):
+            found.append(f"{program} has no command {word}")
     return found
 
 
@@ -82,6 +81,8 @@ def test_shown_commands_and_options_exist(page: Path) -> None:
 def test_the_check_finds_what_does_not_exist() -> None:
     assert problems(["flowctl", "component", "bild"]) == ["flowctl component has no command bild"]
     assert problems(["flowctl", "component", "build", "--nope=1"]) == ["flowctl component build has no option --nope"]
+    assert problems(["flowctl-registry", "token", "make"]) == ["flowctl-registry token has no command make"]
+    assert problems(["flowctl-registry", "serve", "--nope"]) == ["flowctl-registry serve has no option --nope"]
     assert problems(["flowctl", "publish"]) == ["flowctl has no command publish"]
     assert problems(["flowctl", "--config", "x.yaml", "component", "build", "a", "-o", "json"]) == []
 
@@ -126,6 +127,13 @@ def test_yaml_examples_load_without_a_warning(page: Path, text: str, tmp_path: P
         file = tmp_path / "config.yaml"
         file.write_text(text)
         assert load_config(path=file, environ={"HOME": str(tmp_path)}).warnings == ()
+        return
+    if page.name.startswith("registry") and not text.startswith("apiVersion"):
+        from flowctl_registry.settings import load_settings
+
+        file = tmp_path / "registry.yaml"
+        file.write_text(text)
+        assert load_settings(file, {})
         return
     if text.startswith("schema:"):
         from flowctl_core.models.policy import Policy

@@ -6,6 +6,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,19 @@ def test_a_namespace_keeps_an_owner(registry: Registry) -> None:
     assert [each["user"] for each in admin.get(path + "/members").json()["members"]] == ["bob"]
 
 
+def test_two_owners_who_remove_each_other_at_once_do_not_both_succeed(registry: Registry) -> None:
+    for _ in range(10):
+        namespace = registry.namespace()
+        users = [new_user(registry, namespace, "owner") for _ in range(2)]
+        new_user(registry, namespace, "member")
+
+        def leave(user: str, namespace: str = namespace) -> int:
+            return registry.client().request("DELETE", f"/v1/namespaces/{namespace}/members/{user}").status_code
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(leave, users)) == [204, 409]
+
+
 def test_only_an_administrator_changes_quotas_and_makes_namespaces(registry: Registry) -> None:
     namespace = registry.namespace()
     owner = registry.client(make_token(registry, new_user(registry, namespace, "owner")))
@@ -284,6 +298,9 @@ def test_commands_make_and_end_what_the_api_takes(registry: Registry) -> None:
     assert made["id"] in registry.command("token", "list", "--user", "olga").stdout
     registry.command("token", "revoke", made["id"])
     assert registry.client(made["token"]).get("/v1/whoami").status_code == 401
+    pit = [make_token(registry, "pit") for _ in range(2)]
+    registry.command("token", "revoke", "--user", "pit")
+    assert [registry.client(each).get("/v1/whoami").status_code for each in pit] == [401, 401]
     registry.command("namespace", "member", "remove", name, "pit")
     registry.command("namespace", "delete", name)
     assert "no namespace" in registry.command("namespace", "set", name, "--private", code=80).stderr
@@ -296,6 +313,8 @@ def test_commands_make_and_end_what_the_api_takes(registry: Registry) -> None:
         ("token", "create", "--user", "a", "--action", "fly"),
         ("token", "create", "--user", "a", "--component", "c"),
         ("token", "create", "--user", "a", "--admin", "--namespace", "n"),
+        ("token", "revoke"),
+        ("token", "revoke", "0123456789abcdef", "--user", "a"),
         ("namespace", "create", "../up"),
         ("namespace", "create", "UP"),
         ("audit", "verify", "--expect", "nonsense"),
@@ -314,3 +333,10 @@ def test_a_command_in_the_wrong_folder_makes_no_registry(registry: Registry, tmp
     done = registry.command("token", "list", "--data", str(tmp_path / "none"), code=80)
     assert "there is no registry" in done.stderr
     assert not (tmp_path / "none").exists()
+
+
+def test_a_new_registry_says_how_to_begin_and_makes_no_token(registry: Registry) -> None:
+    for process in registry.api:
+        assert "flowctl-registry token create --user NAME --admin" in process.log.read_text()
+    listed = json.loads(registry.command("token", "list", "--user", "admin", "-o", "json").stdout)
+    assert [each["created_by"] for each in listed] == ["operator"]

@@ -71,6 +71,14 @@ def test_what_changes_nothing_leaves_no_entry(registry: Registry) -> None:
     assert [each["action"] for each in entries(registry, namespace)] == ["member.set"]
 
 
+def test_an_entry_names_the_request_that_made_it(registry: Registry) -> None:
+    namespace = registry.namespace()
+    sent = {"X-Request-Id": "3f1c0f5e-audit"}
+    path = f"/v1/namespaces/{namespace}/members/ann"
+    assert registry.client().request("PUT", path, json={}, headers=sent).status_code == 200
+    assert [each["request_id"] for each in entries(registry, namespace)] == ["3f1c0f5e-audit"]
+
+
 def test_many_at_once_make_one_chain(registry: Registry) -> None:
     namespace = registry.namespace()
 
@@ -87,6 +95,9 @@ def test_many_at_once_make_one_chain(registry: Registry) -> None:
     registry.command("audit", "verify", "--expect", before)
     other = before[:-1] + ("0" if before[-1] != "0" else "1")
     assert "does not have the entry" in registry.command("audit", "verify", "--expect", other, code=80).stderr
+    asked = [registry.client().get("/v1/audit/verify", params={"expect": head}) for head in (before, other)]
+    assert [each.status_code for each in asked] == [200, 409]
+    assert asked[1].json()["type"] == "urn:flowctl:problem:tampered"
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ def test_a_backup_is_restored_on_the_other_back_end(
     yank = f"/v1/bundles/{namespace}/sample/1.0.0/yank"
     assert client.post(yank, json={"reason": "wrong"}).status_code == 200
     paths = [f"/v1/components/{namespace}/greeting/1.2.0", f"/v1/bundles/{namespace}/sample/1.0.0"]
+    paths += [f"/v1/components/search?q=greeting&namespace={namespace}", "/v1/keys"]
     before = [client.get(path).json() for path in paths]
+    assert namespace in str(before[-2])
     made = back_up(registry, tmp_path / "backup")
     assert made["copied"] == made["blobs"] > 5
     with other(tmp_path / "backup") as restored:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import obstore
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 
 from flowctl_registry.blobs.store import BlobStore
 from flowctl_registry.database.engine import writing
@@ -35,7 +35,7 @@ def test_a_release_is_whole(registry: Registry, release: Path) -> None:
 
 def test_damaged_and_missing_blobs_are_healed_by_an_upload(registry: Registry, tmp_path: Path) -> None:
     namespace, client = registry.namespace(), registry.client()
-    release = write_bundle(tmp_path, text=namespace, one=b"1" * 50, two=b"2" * 50)
+    release = write_bundle(tmp_path, text=namespace, registry_notes=b"{}", one=b"1" * 50, two=b"2" * 50)
     assert client.publish(release, namespace, "sample", "1.0.0", kind="bundles").status_code == 201
     digests = {str(each["path"]): str(each["digest"]) for each in files_of(release)}
     store = services_of(registry).blobs
@@ -63,7 +63,9 @@ def test_contradicting_rows_are_found(registry: Registry, tmp_path: Path) -> Non
     mine = components.c.namespace == namespace
     writing(engine, lambda c: c.execute(update(components).where(mine).values(latest="9.9.9")))
     writing(engine, lambda c: c.execute(update(namespaces).where(namespaces.c.name == namespace).values(used_bytes=7)))
+    writing(engine, lambda c: c.execute(text("DELETE FROM component_search")))
     found = findings(registry)
+    assert found["search"]["target"].startswith(("bundle ", "component "))
     assert found["latest"]["target"] == f"bundle {namespace}/sample"
     assert found["used-bytes"]["target"] == f"namespace {namespace}"
     assert all(each["repaired"] for each in findings(registry, "--repair", code=0).values())

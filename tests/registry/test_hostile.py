@@ -22,7 +22,7 @@ from .test_access import begin, change_token, make_token, new_user
 WRITES = tuple(each for each in ENDPOINTS if each.method not in ("GET", "HEAD"))
 OPEN_WRITES = {"POST /v1/oidc/token", "POST /v1/webhooks/github"}
 """Write routes that need no token: they check what the body brings."""
-WITHOUT_NAMESPACE = {"POST /v1/tokens", "DELETE /v1/tokens/{token}"}
+WITHOUT_NAMESPACE = {"POST /v1/tokens", "DELETE /v1/tokens/{token_id}"}
 """Write routes that concern the caller itself; test_access has their rules."""
 STRANGERS = ("nobody", "garbage", "wrong secret", "expired", "revoked")
 OUTSIDERS = (*STRANGERS, "owner elsewhere", "scoped elsewhere", "reader", "scoped to another component")
@@ -69,10 +69,11 @@ def scene_of(registry: Registry, release: Path, *, private: bool) -> Scene:
             "ns": namespace,
             "name": "greeting",
             "version": "1.2.0",
+            "reference": "v1.2.0",
             "digest": digest,
             "id": begin(admin, namespace).json()["id"],
             "user": new_user(registry, namespace, "member"),
-            "token": make_token(registry, owner, namespace=namespace).split("_")[1],
+            "token_id": make_token(registry, owner, namespace=namespace).split("_")[1],
             "publisher": "1",
             "path": "metadata/component.yaml",
             "file": "root.json",
@@ -132,8 +133,15 @@ def test_every_route_of_the_application_is_declared(tmp_path: Path) -> None:
     migrate.upgrade(engine)
     engine.dispose()
     app = create_app(settings)
-    served = {f"{method} {route.path}" for route in app.routes for method in route.methods - {"HEAD"}}
+    images = [route for route in app.routes if route.path.startswith("/v2/")]  # tested in test_images_login.py
+    served = {
+        f"{method} {route.path}"
+        for route in app.routes
+        if route not in images
+        for method in route.endpoint.methods - {"HEAD"}
+    }
     app.state.services.close()
+    assert {route.path for route in images if route.methods - {"GET", "HEAD"}} == {"/v2/{rest:path}"}, "says 405"
     assert served == {title(each) for each in ENDPOINTS if each.method != "HEAD"}
 
 
@@ -167,6 +175,24 @@ def test_no_outsider_reads_what_is_private(private: Scene, endpoint: Endpoint) -
         assert who not in STRANGERS or status == 401 or who == "nobody", f"{who}: {status}"
     status, told = ask(private, endpoint.method, path, private.tokens["owner"])
     assert not is_refused(status, told), f"the owner: {status} {told}"
+
+
+QUERIES = {"/v1/components/search": "?q=greeting", "/v1/bundles/search": "?q=greeting"}
+SIGNED_INDEX = "/v1/trust/"
+"""It has the names of private versions too (docs/operators/registry-access.md)."""
+
+
+@pytest.mark.parametrize(
+    "endpoint", [each for each in ENDPOINTS if each.method == "GET" and "{" not in each.path], ids=title
+)
+def test_no_list_tells_an_outsider_of_what_is_private(private: Scene, endpoint: Endpoint) -> None:
+    target = endpoint.path + QUERIES.get(endpoint.path, "")
+    for who in ("nobody", "owner elsewhere", "scoped elsewhere"):
+        status, told = ask(private, "GET", target, private.tokens[who])
+        assert status < 500
+        assert private.namespace not in told, who
+    if endpoint.path in ("/v1/components", "/v1/components/search", "/v1/namespaces"):
+        assert private.namespace in ask(private, "GET", target, private.tokens["owner"])[1]
 
 
 @pytest.mark.parametrize("endpoint", [each for each in ENDPOINTS if each.action in ("manage", "admin")], ids=title)
@@ -283,3 +309,34 @@ def test_no_credentials_upset_it(public: Scene, header: bytes) -> None:
     connection.endheaders()
     assert connection.getresponse().status in (400, 401, 431)
     connection.close()
+
+
+IMAGES = ("/v2/{ns}/{name}/manifests/{tag}", "/v2/{ns}/{name}/blobs/{digest}", "/v2/{ns}/{name}/tags/list",
+          "/v2/{ns}/{name}/referrers/{digest}")  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_images_are_written_by_nobody(public: Scene, method: str) -> None:
+    values = {**public.values, "tag": "1.2.0"}
+    for path in (*IMAGES, "/v2/{ns}/{name}/blobs/uploads/", "/v2/{ns}/{name}/blobs/uploads/x", "/v2/"):
+        for token in (public.tokens["owner"], public.registry.token):
+            status, told = ask(public, method, path.format(**values), token, b"{}")
+            assert status == 405, f"{path}: {status} {told}"
+
+
+@pytest.mark.parametrize("path", IMAGES)
+def test_no_outsider_pulls_what_is_private(private: Scene, path: str) -> None:
+    target = path.format(**private.values, tag="1.2.0")
+    for who in OUTSIDERS:
+        status, told = ask(private, "GET", target, private.tokens[who])
+        allowed = {200, 404} if who == "reader" else {401, 403, 404}
+        assert status in allowed, f"{who}: {status} {told}"
+
+
+@pytest.mark.parametrize("path", IMAGES)
+def test_no_trick_in_an_image_path_finds_anything(public: Scene, path: str) -> None:
+    values = {**public.values, "tag": "1.2.0"}
+    for name in re.findall(r"{(\w+)}", path):
+        for trick in TRICKS:
+            status, told = ask(public, "GET", path.format(**{**values, name: trick}), public.registry.token)
+            assert 300 <= status < 500, f"{name}={trick}: {status} {told}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import json
 import socket
 import ssl
@@ -15,11 +16,19 @@ from typing import Any
 import httpx
 import pytest
 
+from registry_instance import run_registry
+
 from .client import Client
 from .conftest import Registry
 from .test_access import begin, make_token
 
 FROM = "X-Forwarded-For"
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Callable[..., Any]:
+    """One with limits of its own; counters and addresses know nothing of back ends."""
+    return lambda **settings: run_registry(tmp_path, **settings)
 
 
 def ask(registry: Registry, token: str | None = None, **headers: str) -> httpx.Response:
@@ -30,8 +39,8 @@ def ask(registry: Registry, token: str | None = None, **headers: str) -> httpx.R
     return httpx.get(registry.urls[0] + "/v1/whoami", headers=sent)
 
 
-def test_an_address_without_a_token_is_limited(open_registry: Callable[..., Any]) -> None:
-    with open_registry(limits__requests_per_minute=3) as registry:
+def test_an_address_without_a_token_is_limited(limited: Callable[..., Any]) -> None:
+    with limited(limits__requests_per_minute=3) as registry:
         answers = [ask(registry) for _ in range(5)]
         assert [each.status_code for each in answers][:4] == [200, 200, 200, 429]
         assert 1 <= int(answers[3].headers["retry-after"]) <= 60
@@ -40,16 +49,16 @@ def test_an_address_without_a_token_is_limited(open_registry: Callable[..., Any]
         assert httpx.get(registry.urls[0] + "/healthz").status_code == 200
 
 
-def test_a_token_is_limited_wherever_it_comes_from(open_registry: Callable[..., Any]) -> None:
-    with open_registry(limits__token_requests_per_minute=5, server__trusted_proxies='["127.0.0.0/8"]') as registry:
+def test_a_token_is_limited_wherever_it_comes_from(limited: Callable[..., Any]) -> None:
+    with limited(limits__token_requests_per_minute=5, server__trusted_proxies='["127.0.0.0/8"]') as registry:
         token = make_token(registry, "busy")
         answers = [ask(registry, token, X_Forwarded_For=f"192.0.2.{number}") for number in range(6)]
         assert [each.status_code for each in answers] == [200] * 5 + [429]
         assert ask(registry, make_token(registry, "idle")).status_code == 200
 
 
-def test_wrong_tokens_shut_an_address_out_and_no_other(open_registry: Callable[..., Any]) -> None:
-    with open_registry(limits__failed_logins_per_minute=3, server__trusted_proxies='["127.0.0.1/32"]') as registry:
+def test_wrong_tokens_shut_an_address_out_and_no_other(limited: Callable[..., Any]) -> None:
+    with limited(limits__failed_logins_per_minute=3, server__trusted_proxies='["127.0.0.1/32"]') as registry:
         wrong = "flowctl_0123456789abcdef_" + "0" * 48
         answers = [ask(registry, wrong, X_Forwarded_For="192.0.2.1") for _ in range(4)]
         assert [each.status_code for each in answers] == [401, 401, 401, 429]
@@ -60,20 +69,20 @@ def test_wrong_tokens_shut_an_address_out_and_no_other(open_registry: Callable[.
         assert [ask(registry, wrong, X_Forwarded_For="192.0.2.3").status_code for _ in range(3)] == [401, 401, 429]
 
 
-def test_a_forwarded_address_is_believed_from_proxies_only(open_registry: Callable[..., Any]) -> None:
-    with open_registry(limits__requests_per_minute=2) as registry:
+def test_a_forwarded_address_is_believed_from_proxies_only(limited: Callable[..., Any]) -> None:
+    with limited(limits__requests_per_minute=2) as registry:
         answers = [ask(registry, X_Forwarded_For=f"192.0.2.{number}") for number in range(3)]
         assert [each.status_code for each in answers] == [200, 200, 429]
 
 
-def test_what_a_client_writes_before_its_proxy_is_not_believed(open_registry: Callable[..., Any]) -> None:
-    with open_registry(limits__requests_per_minute=2, server__trusted_proxies='["127.0.0.1/32"]') as registry:
+def test_what_a_client_writes_before_its_proxy_is_not_believed(limited: Callable[..., Any]) -> None:
+    with limited(limits__requests_per_minute=2, server__trusted_proxies='["127.0.0.1/32"]') as registry:
         answers = [ask(registry, X_Forwarded_For=f"198.51.100.{number}, 192.0.2.9") for number in range(3)]
         assert [each.status_code for each in answers] == [200, 200, 429]
 
 
-def test_an_ipv6_client_is_its_network(open_registry: Callable[..., Any]) -> None:
-    with open_registry(limits__requests_per_minute=2, server__trusted_proxies='["127.0.0.1/32"]') as registry:
+def test_an_ipv6_client_is_its_network(limited: Callable[..., Any]) -> None:
+    with limited(limits__requests_per_minute=2, server__trusted_proxies='["127.0.0.1/32"]') as registry:
         answers = [ask(registry, X_Forwarded_For=f"2001:db8:0:1::{number}") for number in range(3)]
         assert [each.status_code for each in answers] == [200, 200, 429]
         assert ask(registry, X_Forwarded_For="2001:db8:0:2::1").status_code == 200
@@ -98,9 +107,11 @@ def test_a_setting_that_would_leave_a_door_open_is_refused(settings: dict[str, A
 
 
 @pytest.fixture(scope="module")
-def small(open_registry: Callable[..., Any]) -> Iterator[Registry]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     settings = {"json_bytes": 2_000, "receive_timeout_s": 1, "receive_bytes_per_s": 10_000}
-    with open_registry(**{f"limits__{name}": value for name, value in settings.items()}) as running:
+    with run_registry(
+        tmp_path_factory.mktemp("small"), **{f"limits__{name}": value for name, value in settings.items()}
+    ) as running:
         yield running
 
 
@@ -112,6 +123,20 @@ class TestBodies:
         client = small.client()
         assert client.post("/v1/tokens", content=body).status_code == 413
         assert client.post("/v1/tokens", content=iter([body])).status_code == 413
+
+    @pytest.mark.parametrize(
+        ("method", "path", "status"),
+        [("DELETE", "/v1/namespaces/none", 404), ("GET", "/v1/whoami", 200), ("PUT", "/v1/namespaces/none", 413)],
+    )
+    def test_a_body_is_not_read_before_it_is_wanted(self, small: Registry, method: str, path: str, status: int) -> None:
+        host, port = small.urls[0].removeprefix("http://").split(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=20)
+        connection.putrequest(method, path)
+        connection.putheader("Authorization", f"Bearer {small.token}")
+        connection.putheader("Content-Length", str(10**12))
+        connection.endheaders(b"0" * 5_000)
+        assert connection.getresponse().status == status
+        connection.close()
 
     def test_a_compressed_body_is_refused_unread(self, small: Registry) -> None:
         bomb = gzip.compress(b"0" * 50_000_000)
@@ -170,6 +195,24 @@ def received(client: socket.socket, seconds: float) -> bytes:
         return b""
 
 
+def test_many_clients_that_say_nothing_stand_in_nobodys_way(registry: Registry) -> None:
+    host, port = registry.urls[0].removeprefix("http://").split(":")
+    waiting = [socket.create_connection((host, int(port)), timeout=20) for _ in range(300)]
+    try:
+        for number, client in enumerate(waiting):
+            client.sendall(
+                (b"", b"GET / HTTP/1.1\r\nX-Slow: ", b"POST /v1/tokens HTTP/1.1\r\nContent-Length: 9\r\n\r\n")[
+                    number % 3
+                ]
+            )
+        for _ in range(20):
+            assert httpx.get(registry.urls[0] + "/v1/whoami", timeout=10).status_code == 200
+    finally:
+        for client in waiting:
+            client.close()
+
+
+@pytest.mark.requires_tool("openssl")
 def test_https_is_served_with_a_certificate(tmp_path: Path) -> None:
     from registry_instance import PROGRAM
     from server_process import ServerProcess, free_port

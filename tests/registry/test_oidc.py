@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,14 @@ def test_a_token_is_exchanged_once_by_whatever_process(registry: Registry, issue
     answers = [exchange(registry, token) for _ in range(3)]
     assert [each.status_code for each in answers] == [200, 401, 401]
     assert "exchanged before" in answers[1].json()["detail"]
+
+
+def test_of_many_exchanges_at_once_one_succeeds(registry: Registry, issuer: OidcIssuer) -> None:
+    assert trust(registry, issuer, registry.namespace()).status_code == 201
+    token = issuer.token()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(lambda _: exchange(registry, token).status_code, range(16)))
+    assert statuses == [200] + [401] * 15
 
 
 def now(seconds: float) -> int:
@@ -282,6 +291,7 @@ class TestKeys:
         own.configuration |= configuration
         assert told in self.validate(own, keys, own.token())
 
+    @pytest.mark.filterwarnings("ignore:Key size")
     def test_weak_keys_are_not_taken(self, own: OidcIssuer, keys: Any) -> None:
         with pytest.warns(UserWarning):
             own.keys = [RSAKey.generate_key(1024, {"kid": "rsa-1"})]
@@ -292,6 +302,15 @@ class TestKeys:
         token = gone.token()
         gone.close()
         assert "cannot be had" in self.validate(gone, keys, token)
+        back = OidcIssuer(gone.server.server_port)
+        try:
+            assert "cannot be had" in self.validate(back, keys, back.token())
+            assert back.asked == [], "forged tokens must not make every thread wait for an issuer that is gone"
+            later = time.monotonic() + 11
+            keys._gone.expire(later)
+            assert self.validate(back, keys, back.token()).startswith("repo:")
+        finally:
+            back.close()
 
 
 @pytest.mark.parametrize("url", ["http://issuer.example", "ftp://127.0.0.1", "http://127.0.0.1.example", "issuer"])

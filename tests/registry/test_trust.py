@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from .conftest import Registry
@@ -73,6 +74,23 @@ def test_a_signed_release_is_verified_by_the_index(registry: Registry, make_rele
     flowctl(*asked)
 
 
+def test_a_pulled_image_is_verified_by_the_registrys_key(registry: Registry, release: Path, flowctl, key: Path) -> None:
+    """Its signature refers to it, where cosign looks too; another image's does not count."""
+    namespace = registry.namespace()
+    assert registry.client().publish(release, namespace, NAME, VERSION).status_code == 201
+    host = registry.urls[0].removeprefix("http://")
+    repository = f"{host}/{namespace}/{NAME}"
+    report = flowctl("verify", f"{repository}:v{VERSION}", "--key", key, "--name", NAME, "-o", "json")
+    assert json.loads(report.stdout)["verified"] is True
+    index = json.loads((release / "containers" / "oci" / "index.json").read_bytes())["manifests"][0]["digest"]
+    flowctl("verify", f"{repository}@{index}", "--key", key, "--name", NAME)
+    flowctl("keys", "generate", "--no-passphrase")
+    other = key.with_name("other.pub")
+    other.write_text(flowctl("keys", "export").stdout)
+    refused = flowctl("verify", f"{repository}@{index}", "--key", other, "--name", NAME, code=60)
+    assert "NOT verified" in refused.stdout + refused.stderr
+
+
 def test_files_of_the_index_are_cached_for_as_long_as_they_mean_the_same(registry: Registry) -> None:
     client = registry.client()
     newest = client.get("/v1/trust/metadata/timestamp.json")
@@ -80,6 +98,31 @@ def test_files_of_the_index_are_cached_for_as_long_as_they_mean_the_same(registr
     again = client.get("/v1/trust/metadata/timestamp.json", headers={"If-None-Match": newest.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert "immutable" in client.get("/v1/trust/metadata/1.root.json").headers["cache-control"]
+
+
+def test_a_private_namespace_is_listed_to_its_readers_only(registry: Registry, release: Path) -> None:
+    namespace, client = registry.namespace(private=True), registry.client()
+    assert client.publish(release, namespace, NAME, VERSION).status_code == 201
+    snapshot = client.get("/v1/trust/metadata/timestamp.json").json()["signed"]["meta"]["snapshot.json"]["version"]
+    roles = client.get(f"/v1/trust/metadata/{snapshot}.snapshot.json").json()["signed"]["meta"]
+    role = f"namespace-{namespace}.json"
+    metadata = f"/v1/trust/metadata/{roles[role]['version']}.{role}"
+    targets = client.get(metadata).json()["signed"]["targets"]
+    digest = targets[f"index/{namespace}/{NAME}.json"]["hashes"]["sha256"]
+    index = f"/v1/trust/targets/index/{namespace}/{digest}.{NAME}.json"
+    for path in (metadata, index):
+        assert client.get(path).headers["cache-control"] == "no-cache"
+        assert httpx.get(registry.urls[0] + path).status_code == 404
+    assert VERSION in client.get(index).json()["versions"]
+
+
+def test_without_anonymous_reading_the_index_needs_a_token(open_registry, release: Path) -> None:
+    with open_registry(access__anonymous_read=False) as registry:
+        namespace, client = registry.namespace(), registry.client()
+        assert client.publish(release, namespace, NAME, VERSION).status_code == 201
+        path = f"/v1/trust/metadata/1.namespace-{namespace}.json"
+        assert [client.get(path).status_code, httpx.get(registry.urls[0] + path).status_code] == [200, 401]
+        assert httpx.get(registry.urls[0] + "/v1/trust/metadata/root.json").status_code == 200
 
 
 @pytest.mark.parametrize(

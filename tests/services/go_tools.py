@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.conftest import find_tool, unavailable
@@ -13,6 +14,7 @@ from tests.conftest import find_tool, unavailable
 MODULES = {
     "versitygw": "github.com/versity/versitygw/cmd/versitygw@v1.8.0",
     "crane": "github.com/google/go-containerregistry/cmd/crane@v0.20.6",
+    "cosign": "github.com/sigstore/cosign/v3/cmd/cosign@v3.1.2",
     "conformance": "github.com/opencontainers/distribution-spec/conformance@v0.0.0-20260831232431-97274622c111",
 }
 
@@ -40,3 +42,8 @@ def go_tool(name: str) -> Path:
             assert done.returncode == 0, done.stderr
             (building / name).rename(folder / name)
     return folder / name
+
+
+if __name__ == "__main__":
+    for each in sys.argv[1:]:
+        go_tool(each)

@@ -18,7 +18,7 @@ AUDIENCE = "flowctl-registry"
 class OidcIssuer:
     """Serves until `close`. Tests change `configuration` and `keys` to make it another."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,7 +33,7 @@ class OidcIssuer:
             def log_message(self, *_: Any) -> None: ...
 
         self.asked: list[str] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.configuration: dict[str, Any] = {"issuer": self.url, "jwks_uri": self.url + "/keys"}
         self.rsa = RSAKey.generate_key(2048, {"kid": "rsa-1", "use": "sig"})

@@ -10,10 +10,12 @@ import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests.conftest import unavailable
 
 from flowctl_core.docker_engine.connect import DockerEngine, connect
 from flowctl_core.errors import EngineError
@@ -21,18 +23,19 @@ from flowctl_core.errors import EngineError
 _START_S = 120
 
 
-@pytest.fixture(scope="session")
-def docker(give_up: Callable[[str], None]) -> Iterator[DockerEngine]:
+@contextmanager
+def docker_engine() -> Iterator[DockerEngine]:
     """An engine that answers; a private one has its own images, folders and socket, and ends with the tests."""
-    try:
-        yield connect()
+    running = None
+    with suppress(EngineError):
+        running = connect()
+    if running is not None:
+        yield running
         return
-    except EngineError:
-        pass
     if shutil.which("dockerd") is None:
-        give_up("no Docker engine runs, and there is no dockerd to start one")
+        unavailable("no Docker engine runs, and there is no dockerd to start one")
     if os.geteuid() != 0:
-        give_up("no Docker engine runs, and only root can start one")
+        unavailable("no Docker engine runs, and only root can start one")
     folder = Path(tempfile.mkdtemp(prefix="flowctl-docker-", dir="/tmp"))  # a socket's path must be short
     (folder / "daemon.json").write_text("{}")
     address = f"unix://{folder}/docker.sock"

@@ -59,13 +59,13 @@ def build_go_release(root: Path, home: Path, name: str, version: str, platforms:
     return _build(root, home, platforms)
 
 
-def build_release(root: Path, home: Path, name: str, version: str, platforms: tuple[str, ...]) -> Path:
-    """The `dist/` of a new component in an empty folder."""
+def build_release(root: Path, home: Path, name: str, version: str, platforms: tuple[str, ...], more: str = "") -> Path:
+    """The `dist/` of a new component in an empty folder; `more` ends the command that makes its program."""
     busybox = shutil.which("busybox")
     if busybox is None:
         unavailable("busybox (Debian: busybox-static), a static program for an image from scratch")
     (root / "component.yaml").write_text(COMPONENT.format(name=name, version=version))
-    (root / "make.sh").write_text(f"mkdir -p bin && cp {busybox} bin/{name}\n")
+    (root / "make.sh").write_text(f"mkdir -p bin && cp {busybox} bin/{name}{more}\n")
     return _build(root, home, platforms)
 
 

@@ -14,6 +14,9 @@ from flowctl_core.errors import FlowctlError
 from flowctl_registry.access.issuers import Keys
 from flowctl_registry.access.limiting import Limiter
 from flowctl_registry.api.endpoints import ENDPOINTS
+from flowctl_registry.api.images import image_routes
+from flowctl_registry.api.routing import routes
+from flowctl_registry.catalog.files import RecentFiles
 from flowctl_registry.problems import on_error
 from flowctl_registry.services import Services
 from flowctl_registry.settings import Settings
@@ -29,12 +32,14 @@ def create_app(settings: Settings) -> Starlette:
         services.close()
 
     app = Starlette(
-        routes=[endpoint.route(services) for endpoint in ENDPOINTS],
+        routes=[*routes(ENDPOINTS, services), *image_routes(services)],
         exception_handlers={HTTPException: on_error, FlowctlError: on_error, Exception: on_error},
         middleware=[Middleware(wrap_asgi_with_proxy_headers, trusted_hosts=list(settings.server.trusted_proxies))],
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # an address has one spelling
     app.state.services = services
+    app.state.recent_files = RecentFiles()
     app.state.limiter = Limiter(settings.limits)
     app.state.oidc_keys = Keys()
     return app

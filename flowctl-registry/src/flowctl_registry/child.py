@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,21 +19,31 @@ from flowctl_registry.settings import Settings
 _LOG = logging.getLogger(__name__)
 _PAUSE_S = 1.0
 _END_S = 40
+END = signal.SIGUSR1
+"""Ends a child: SIGTERM and SIGINT may be for the whole group, and must not end it before those that need it."""
 
 
 class Child:
     """A context manager: inside it a module of ours runs as a process, `what` in the logs.
 
-    The settings reach it by a pipe, where nobody else can read them; it takes them with `told`. It starts after
-    `after_s`, when others need the processor first.
+    The settings reach it by a pipe, where nobody else can read them; it takes them with `told`, and ends by END. It
+    starts after `after_s`, when others need the processor first. With `listens`, a child that ends with an error before
+    that socket is there cannot start: `serve` ends too.
     """
 
-    def __init__(self, settings: Settings, module: str, what: str, *, after_s: float = 0) -> None:
+    def __init__(
+        self, settings: Settings, module: str, what: str, *, after_s: float = 0, listens: Path | None = None
+    ) -> None:
         self._module = module
         self._what = what
         self._after_s = after_s
+        self._socket = listens
         self._told = json.dumps({"parent": os.getpid(), "settings": settings.model_dump()}, default=_plain).encode()
         self._ending = threading.Event()
+        self.gave_up = False
+        """The child cannot start, and said why."""
+        if listens is not None:
+            listens.unlink(missing_ok=True)
         self._process = self._start() if not after_s else None
         self._watcher = threading.Thread(target=self._watch, daemon=True, name=what)
 
@@ -46,17 +57,15 @@ class Child:
         self._ending.set()
         if self._process is None:
             return
-        self._process.terminate()
+        self._process.send_signal(END)
         try:
             self._process.wait(_END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # In a session of its own: Ctrl-C at the terminal must reach it after the requests that need it.
         reading, writing = os.pipe()
-        command = [sys.executable, "-m", self._module]
-        process = subprocess.Popen(command, stdin=reading, start_new_session=True)
+        process = subprocess.Popen([sys.executable, "-m", self._module], stdin=reading)
         os.close(reading)
         try:
             with os.fdopen(writing, "wb") as pipe:
@@ -71,16 +80,22 @@ class Child:
         while True:
             process = self._process = self._process or self._start()
             if self._ending.is_set():
-                process.terminate()
+                process.send_signal(END)
             code = process.wait()
             if self._ending.wait(_PAUSE_S):
+                return
+            if code > 0 and self._socket is not None and not self._socket.exists():  # it never listened
+                self.gave_up = True
+                os.kill(os.getpid(), signal.SIGTERM)
                 return
             _LOG.error("the %s ended (code %d); starting it again", self._what, code)
             self._process = None
 
 
 def told() -> tuple[Settings, int]:
-    """In a child: the settings, and the process that it must not outlive."""
+    """In a child: the settings, and the process that it must not outlive. Signals to the whole group are not for it."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
     received = json.load(sys.stdin)
     return Settings.model_validate(received["settings"]), received["parent"]
 

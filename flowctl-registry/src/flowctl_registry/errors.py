@@ -21,6 +21,10 @@ class BadRequestError(RegistryError):
     http_status = 400
 
 
+class DigestInvalidError(BadRequestError):
+    """That is no digest of this registry."""
+
+
 class UnauthorizedError(RegistryError):
     """There is no token, or one that is unknown, expired or revoked."""
 
@@ -42,6 +46,14 @@ class NotFoundError(RegistryError):
 
     code = "not-found"
     http_status = 404
+
+
+class ManifestUnknownError(NotFoundError):
+    """The repository has no image of that tag or digest."""
+
+
+class BlobUnknownError(NotFoundError):
+    """The repository has no blob of that digest."""
 
 
 class ConflictError(RegistryError):
@@ -101,7 +113,7 @@ class TamperedError(RegistryError):
     """The audit log is not what the registry wrote."""
 
     code = "tampered"
-    http_status = 500
+    http_status = 409
 
 
 class StorageFullError(RegistryError):

@@ -21,7 +21,7 @@ from granian.server import Server
 
 from flowctl_core.errors import ConfigError, FlowctlError
 from flowctl_registry.child import Child
-from flowctl_registry.observability.folder import prepare
+from flowctl_registry.observability.folder import forget_dead, prepare
 from flowctl_registry.observability.logs import configure
 from flowctl_registry.settings import Settings
 
@@ -32,6 +32,7 @@ _LOG = logging.getLogger(__name__)
 _ORPHAN_S = 0.5
 _WORKER_AFTER_S = 1.0
 """Requests are served first; the worker's engine takes a second of a processor to start."""
+PASSPHRASE = "FLOWCTL_KEY_PASSPHRASE"  # noqa: S105 - name of the variable
 _OURS: dict[str, Any] = {"handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}}
 """Granian's records go where all others go."""
 
@@ -62,11 +63,21 @@ def serve(settings: Settings) -> None:
         workers_kill_timeout=max(1, round(options.shutdown_s)),
     )
     with ExitStack() as children:
+        signer = None
         if settings.signer_socket is None:
-            children.enter_context(Child(settings, "flowctl_registry.signer", "signer"))
+            listens = settings.socket
+            signer = children.enter_context(Child(settings, "flowctl_registry.signer", "signer", listens=listens))
         if settings.builds.embedded_slots:
             children.enter_context(Child(settings, "flowctl_registry.builds", "worker", after_s=_WORKER_AFTER_S))
-        server.serve(target_loader=_loader(settings), wrap_loader=False)
+        try:
+            server.serve(target_loader=_loader(settings), wrap_loader=False)
+        except (OSError, RuntimeError) as error:
+            why = str(error).partition("\n")[0]  # a trace of the server's own follows
+            raise ConfigError(
+                f"{options.host}:{options.port} cannot be listened at: {why}", hint="Choose another --port or --host."
+            ) from error
+    if signer is not None and signer.gave_up:
+        raise ConfigError("the signer cannot start", hint="What it said is above.")
 
 
 def _loader(settings: Settings) -> Callable[[], ASGIApp]:
@@ -75,6 +86,8 @@ def _loader(settings: Settings) -> Callable[[], ASGIApp]:
 
     def load() -> ASGIApp:
         configure(settings.telemetry)
+        forget_dead()
+        os.environ.pop(PASSPHRASE, None)  # of the signer's keys
         try:
             app = _application(settings)
         except FlowctlError as error:
@@ -87,6 +100,7 @@ def _loader(settings: Settings) -> Callable[[], ASGIApp]:
 
 
 def _application(settings: Settings) -> ASGIApp:
+    from flowctl_registry.access.beginning import say_how_to_begin
     from flowctl_registry.app import create_app
     from flowctl_registry.observability.requests import Observed
     from flowctl_registry.observability.tracing import open_tracing
@@ -99,7 +113,9 @@ def _application(settings: Settings) -> ASGIApp:
         engine = open_engine(settings.database)
         migrate.ensure(engine)
         engine.dispose()
-    return Observed(create_app(settings), tracing)
+    app = create_app(settings)
+    say_how_to_begin(app.state.services)
+    return Observed(app, tracing)
 
 
 def _end_with(parent: int) -> None:

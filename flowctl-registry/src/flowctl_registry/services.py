@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from flowctl_registry.blobs.store import BlobStore
 from flowctl_registry.database import migrate
+from flowctl_registry.database.counters import DownloadCounter
 from flowctl_registry.database.engine import open_engine
 from flowctl_registry.errors import UnavailableError
 from flowctl_registry.settings import Settings
@@ -22,6 +23,7 @@ class Services:
     engine: Engine
     blobs: BlobStore
     signer: SignerClient
+    downloads: DownloadCounter
 
     @classmethod
     def open(cls, settings: Settings) -> Services:
@@ -34,8 +36,9 @@ class Services:
             migrate.check(engine)
         except OSError as error:
             raise UnavailableError(f"the database cannot be opened: {error}") from error
-        return cls(settings, engine, BlobStore.open(settings), SignerClient(settings.socket))
+        return cls(settings, engine, BlobStore.open(settings), SignerClient(settings.socket), DownloadCounter(engine))
 
     def close(self) -> None:
         """Give all connections back."""
+        self.downloads.flush()
         self.engine.dispose()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from flowctl_core.errors import ConfigError
 
 PREFIX = "FLOWCTL_REGISTRY_"
+_FILE = "_file"
 
 
 class Section(BaseModel):
@@ -68,13 +69,17 @@ class Server(Section):
     """Where the service listens."""
 
     host: str = "127.0.0.1"
+    """Address to listen at; `0.0.0.0` is all."""
     port: int = Field(8080, ge=0, le=65535)
+    """Port to listen at."""
     workers: int = Field(1, ge=1)
     """API processes."""
     public_url: str | None = None
     """As clients see it, for links and audiences; default: what the request says."""
     tls_certificate: Path | None = None
+    """Serve https with this certificate chain (PEM)."""
     tls_key: Path | None = None
+    """Its private key (PEM)."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks (CIDR) whose `X-Forwarded-For` and `X-Forwarded-Proto` headers are believed."""
     accel_prefix: str | None = None
@@ -198,6 +203,7 @@ class Telemetry(Section):
     log_format: Literal["auto", "json", "text"] = "auto"
     """`auto`: text for people at a terminal, JSON for everything else."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged; `debug` has the requests of `/healthz`, `/readyz` and `/metrics` too."""
     otlp_endpoint: str | None = None
     """Traces go there when set, by OTLP over HTTP (extra `telemetry`)."""
 
@@ -252,7 +258,10 @@ def load_settings(file: Path | None, environment: Mapping[str, str] | None = Non
     environment = os.environ if environment is None else environment
     for name, value in sorted(environment.items()):
         if name.startswith(PREFIX) and name != PREFIX + "CONFIG":
-            _put(values, name.removeprefix(PREFIX).lower().split("__"), _listed(value), name)
+            setting = name.removeprefix(PREFIX).lower()
+            if setting.endswith(_FILE):
+                setting, value = setting.removesuffix(_FILE), _secret(name, Path(value))
+            _put(values, setting.split("__"), _listed(value), name)
     for name, value in flags.items():
         if value is not None:
             _put(values, name.split("__"), value, name)
@@ -263,6 +272,15 @@ def load_settings(file: Path | None, environment: Mapping[str, str] | None = Non
         raise ConfigError(
             "the registry's settings are wrong: " + "; ".join(told), hint="docs/operators/registry.md lists them."
         ) from None
+
+
+def _secret(name: str, file: Path) -> str:
+    """What a file holds that a variable with `_FILE` at its end names, as container engines mount secrets."""
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        told = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(f"{name}: {file} cannot be read: {told}", hint="Name a file with the value.") from None
 
 
 def _listed(value: str) -> Any:

@@ -11,9 +11,7 @@ import pytest
 
 from flowctl_core.docker_engine.connect import DockerEngine
 from flowctl_core.models import Platform
-from private_docker import docker
 
-__all__ = ["docker"]
 ARM64_EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 COMPONENT = """\
 apiVersion: component.flowctl.io/v1

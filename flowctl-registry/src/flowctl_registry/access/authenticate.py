@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 
+from sqlalchemy import Connection
 from starlette.requests import Request
 
 from flowctl_registry.access import roles, tokens
@@ -21,37 +23,27 @@ def authenticate(services: Services, request: Request, action: Action | None, pa
     Raises UnauthorizedError, ForbiddenError, NotFoundError for a private namespace, TooManyRequestsError.
     """
     if action is None:
+        if request.url.path.startswith("/v1/"):  # health and metrics must answer whatever clients do
+            limiter_of(request).count_address(client_address(request))
         return Principal()
-    principal = identify(services, request)
-    allow(services, principal, action, path.get("ns"), path.get("name"))
+    token = _counted_token(request)
+    anonymous = services.settings.access.anonymous_read
+    with reading(services.engine) as connection:
+        principal, used = _identified(connection, request, token)
+        roles.check(connection, principal, action, path.get("ns"), path.get("name"), anonymous_read=anonymous)
+    tokens.note_use(services, principal, used)
     return principal
 
 
 def identify(services: Services, request: Request) -> Principal:
     """The caller, whatever it may do. Raises UnauthorizedError for a token that is not valid, TooManyRequestsError."""
-    limiter, address = limiter_of(request), client_address(request)
-    limiter.check_logins(address)
-    try:
-        token = sent_token(request)
-        principal = Principal() if token is None else tokens.find_principal(services, token)
-        if principal is None:
-            raise UnauthorizedError(
-                "the token is unknown, expired or revoked", hint="Make a new one with `flowctl-registry token create`."
-            )
-    except UnauthorizedError:
-        limiter.count_failure(address)
-        raise
-    if principal.token_id is None:
-        limiter.count_address(address)
-    else:
-        limiter.count_token(principal.token_id)
+    token = _counted_token(request)
+    if token is None:
+        return Principal()
+    with reading(services.engine) as connection:
+        principal, used = _identified(connection, request, token)
+    tokens.note_use(services, principal, used)
     return principal
-
-
-def limiter_of(request: Request) -> Limiter:
-    """This process's counters."""
-    limiter: Limiter = request.app.state.limiter
-    return limiter
 
 
 def allow(
@@ -61,6 +53,40 @@ def allow(
     with reading(services.engine) as connection:
         anonymous = services.settings.access.anonymous_read
         roles.check(connection, principal, action, namespace, component, anonymous_read=anonymous)
+
+
+def _counted_token(request: Request) -> str | None:
+    """The token that was sent; before the database is asked, whoever asks too often is refused."""
+    limiter, address = limiter_of(request), client_address(request)
+    limiter.check_logins(address)
+    try:
+        token = sent_token(request)
+    except UnauthorizedError:
+        limiter.count_failure(address)
+        raise
+    if token is None:
+        limiter.count_address(address)
+    return token
+
+
+def _identified(connection: Connection, request: Request, token: str | None) -> tuple[Principal, datetime | None]:
+    """The caller, and when its token was used last."""
+    if token is None:
+        return Principal(), None
+    found = tokens.find(connection, token)
+    if found is None:
+        limiter_of(request).count_failure(client_address(request))
+        raise UnauthorizedError(
+            "the token is unknown, expired or revoked", hint="Make a new one with `flowctl-registry token create`."
+        )
+    limiter_of(request).count_token(str(found[0].token_id))
+    return found
+
+
+def limiter_of(request: Request) -> Limiter:
+    """This process's counters."""
+    limiter: Limiter = request.app.state.limiter
+    return limiter
 
 
 def sent_token(request: Request) -> str | None:

@@ -23,16 +23,22 @@ LIFETIME_S = 86_400
 """A token that is valid for longer is refused: its `jti` would have to be kept as long."""
 _KEPT_S = 3_600
 _AGAIN_S = 60
+_GONE_S = 10
+_LATER = "Try again; the registry's operator checks `access.issuers`."
 _LARGEST = 1_000_000
 _TIMEOUT_S = 5
 
 
 class Keys:
-    """Keys of issuers, kept for an hour; for an unknown key id asked for again, once a minute at most."""
+    """Keys of issuers, kept for an hour; for an unknown key id asked for again, once a minute at most.
+
+    An issuer that does not answer is left alone for ten seconds, so that forged tokens cannot keep all threads waiting.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: TTLCache[str, tuple[float, KeySet]] = TTLCache(100, _KEPT_S)
+        self._gone: TTLCache[str, str] = TTLCache(100, _GONE_S)
 
     def of(self, issuer: Issuer, key_id: str) -> KeySet:
         """The issuer's keys. Raises UnavailableError when it does not answer as an issuer does."""
@@ -42,7 +48,13 @@ class Keys:
                 asked_at, keys = kept
                 if any(key.kid == key_id for key in keys.keys) or time.monotonic() - asked_at < _AGAIN_S:
                     return keys
-            keys = _fetch(issuer)
+            if (told := self._gone.get(issuer.url)) is not None:
+                raise UnavailableError(told, hint=_LATER)
+            try:
+                keys = _fetch(issuer)
+            except UnavailableError as error:
+                self._gone[issuer.url] = error.message
+                raise
             self._kept[issuer.url] = (time.monotonic(), keys)
             return keys
 
@@ -118,13 +130,14 @@ def _fetch(issuer: Issuer) -> KeySet:
     def answer(client: httpx.Client, url: str) -> dict[str, Any]:
         if not (url.startswith("https://") or is_loopback_url(url)):
             raise ValueError("an address without https")
+        deadline = time.monotonic() + 2 * _TIMEOUT_S
         with client.stream("GET", url) as got:
             if got.status_code != 200:
                 raise ValueError(f"status {got.status_code}")
             data = bytearray()
             for chunk in got.iter_bytes():
                 data += chunk
-                if len(data) > _LARGEST:
+                if len(data) > _LARGEST or time.monotonic() > deadline:
                     raise ValueError("an answer that is too long")
         read = json.loads(data)
         if not isinstance(read, dict):
@@ -151,7 +164,7 @@ def _fetch(issuer: Issuer) -> KeySet:
     except (httpx.HTTPError, httpx.InvalidURL, JoseError, ValueError, TypeError, RecursionError) as error:
         raise UnavailableError(
             f"the keys of {issuer.url} cannot be had: {str(error) or type(error).__name__}",
-            hint="Try again; the registry's operator checks `access.issuers`.",
+            hint=_LATER,
         ) from error
 
 

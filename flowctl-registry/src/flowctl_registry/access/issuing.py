@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from flowctl_registry.access import tokens
 from flowctl_registry.access.principal import Principal
@@ -42,8 +42,7 @@ def check_request(principal: Principal, asked: TokenRequest) -> str:
     beyond = sorted(set(asked.actions) - principal.actions)
     if beyond:
         raise ForbiddenError(f"the token that you use does not allow {', '.join(beyond)} itself")
-    narrower = principal.namespace in (None, asked.namespace) and principal.component in (None, asked.component)
-    if not narrower:
+    if not _within(principal, asked):
         raise ForbiddenError("the new token would be for more than the one that you use", hint="Give the same scope.")
     return user
 
@@ -56,7 +55,7 @@ def check_revoking(connection: Connection, principal: Principal, identity: str, 
     row = tokens.find_row(connection, identity)
     if identity == principal.token_id or principal.is_admin:
         return
-    if row.user == principal.user and "manage" in principal.actions and principal.namespace in (None, row.namespace):
+    if row.user == principal.user and "manage" in principal.actions and _within(principal, row):
         return
     try:
         if row.namespace is None:
@@ -70,4 +69,10 @@ def visible(connection: Connection, principal: Principal, namespace: str | None)
     """Tokens that the caller may know of; those for `namespace` alone when it manages that (the caller checked)."""
     if namespace is not None:
         return tokens.listed(connection, namespace=namespace)
-    return tokens.listed(connection, user=None if principal.is_admin else principal.user)
+    found = tokens.listed(connection, user=None if principal.is_admin else principal.user)
+    return [each for each in found if _within(principal, each)]
+
+
+def _within(principal: Principal, token: TokenRequest | TokenDocument | Row[Any]) -> bool:
+    """Is a token for no more than the caller's is?"""
+    return principal.namespace in (None, token.namespace) and principal.component in (None, token.component)

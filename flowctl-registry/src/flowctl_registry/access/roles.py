@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from flowctl_registry.access.principal import ROLE_ACTIONS, Action, Principal
 from flowctl_registry.database.tables import members, namespaces
 from flowctl_registry.errors import ForbiddenError, NotFoundError, UnauthorizedError
 
 _LOGIN = "Make a token with `flowctl-registry token create`, and send it as `Authorization: Bearer TOKEN`."
+
+_NAMESPACE = select(namespaces.c.private).where(namespaces.c.name == bindparam("namespace"))
+_ROLE = (  # built once: building one costs more than its answer
+    select(namespaces.c.private, members.c.role)
+    .join_from(
+        namespaces,
+        members,
+        and_(members.c.namespace == namespaces.c.name, members.c.user == bindparam("user")),
+        isouter=True,
+    )
+    .where(namespaces.c.name == bindparam("namespace"))
+)
 
 
 def check(
@@ -42,17 +54,11 @@ def _allowed(
     connection: Connection, principal: Principal, namespace: str, component: str | None
 ) -> tuple[bool, frozenset[Action]]:
     """Is the namespace private; what the caller may do there. Raises NotFoundError."""
-    asked = select(namespaces.c.private)
     if principal.user is None or principal.grants is not None or principal.is_admin:
-        row = connection.execute(asked.where(namespaces.c.name == namespace)).one_or_none()
+        row = connection.execute(_NAMESPACE, {"namespace": namespace}).one_or_none()
         role = None
     else:
-        joined = and_(members.c.namespace == namespaces.c.name, members.c.user == principal.user)
-        row = connection.execute(
-            asked.add_columns(members.c.role)
-            .join_from(namespaces, members, joined, isouter=True)
-            .where(namespaces.c.name == namespace)
-        ).one_or_none()
+        row = connection.execute(_ROLE, {"namespace": namespace, "user": principal.user}).one_or_none()
         role = None if row is None else row.role
     if row is None:
         raise no_namespace(namespace)

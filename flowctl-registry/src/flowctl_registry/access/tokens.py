@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from flowctl_registry import audit
 from flowctl_registry.access.principal import Action, Principal
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import tokens
-from flowctl_registry.errors import NotFoundError
+from flowctl_registry.errors import NotFoundError, UnavailableError
 from flowctl_registry.models.access import CreatedToken, TokenDocument
 from flowctl_registry.services import Services
 
+_LOG = logging.getLogger(__name__)
 _FORM = re.compile(r"flowctl_([0-9a-f]{16})_([0-9a-f]{48})", re.ASCII)
+_TOKEN = select(tokens).where(tokens.c.id == bindparam("identity"))
 _USED_EVERY = timedelta(minutes=1)
 
 
@@ -66,36 +69,39 @@ def find_principal(services: Services, token: str) -> Principal | None:
         found = find(connection, token)
     if found is None:
         return None
-    principal, used, moment = found
-    if used is None or moment - used > _USED_EVERY:
-        note_use(services, str(principal.token_id))
-    return principal
+    note_use(services, *found)
+    return found[0]
 
 
-def find(connection: Connection, token: str) -> tuple[Principal, datetime | None, datetime] | None:
-    """As `find_principal`, with the moment when the token was used last, and now."""
+def find(connection: Connection, token: str) -> tuple[Principal, datetime | None] | None:
+    """As `find_principal`, with the moment when the token was used last."""
     parts = _FORM.fullmatch(token)
     if parts is None:
         return None
-    row = connection.execute(select(tokens).where(tokens.c.id == parts[1])).one_or_none()
+    row = connection.execute(_TOKEN, {"identity": parts[1]}).one_or_none()
     right = hmac.compare_digest(_hash(parts[2]), row.hash if row is not None else "0" * 64)
-    moment = now(connection)
-    if row is None or not right or row.revoked_at is not None or (row.expires_at and row.expires_at <= moment):
+    if row is None or not right or row.revoked_at is not None:
+        return None
+    if row.expires_at is not None and row.expires_at <= now(connection):
         return None
     grants = None if row.grants is None else tuple((space, only) for space, only in row.grants)
     principal = Principal(row.user, row.id, frozenset(row.actions), row.namespace, row.component, grants)
-    return principal, row.last_used_at, moment
+    return principal, row.last_used_at
 
 
-def note_use(services: Services, identity: str) -> None:
-    """Write when a token was used, at most once a minute."""
+def note_use(services: Services, principal: Principal, used: datetime | None) -> None:
+    """Write that a token is used, when that was written a minute ago: every use would be a transaction."""
+    if principal.token_id is None or (used is not None and datetime.now(UTC) - used < _USED_EVERY):
+        return
 
     def change(connection: Connection) -> None:
-        moment = now(connection)
-        old = or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < moment - _USED_EVERY)
-        connection.execute(update(tokens).where(tokens.c.id == identity, old).values(last_used_at=moment))
+        mine = tokens.c.id == principal.token_id
+        connection.execute(update(tokens).where(mine).values(last_used_at=now(connection)))
 
-    writing(services.engine, change)
+    try:
+        writing(services.engine, change)
+    except UnavailableError:
+        _LOG.warning("the use of token %s cannot be noted", principal.token_id)
 
 
 def revoke(connection: Connection, identity: str, actor: str, request_id: str | None = None) -> None:

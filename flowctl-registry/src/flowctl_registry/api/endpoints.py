@@ -5,8 +5,11 @@ from __future__ import annotations
 from flowctl_registry.api import (
     audit,
     builders,
+    components,
+    downloads,
     health,
     namespaces,
+    openapi,
     publishers,
     sources,
     stats,
@@ -21,12 +24,15 @@ from flowctl_registry.api.routing import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     *health.ENDPOINTS,
+    *openapi.ENDPOINTS,
     *stats.ENDPOINTS,
     *builders.ENDPOINTS,
     *trust.ENDPOINTS,
     *uploads.ENDPOINTS,
+    *components.ENDPOINTS,
     *sources.ENDPOINTS,  # before versions: `source` is none
     *versions.ENDPOINTS,
+    *downloads.ENDPOINTS,
     *yanks.ENDPOINTS,
     *tokens.ENDPOINTS,
     *namespaces.ENDPOINTS,

@@ -45,7 +45,6 @@ def exchange(call: Call) -> ExchangedToken:
     asked: ExchangeRequest = call.body
     limiter, address = limiter_of(call.request), client_address(call.request)
     limiter.check_logins(address)
-    limiter.count_address(address)
     try:
         return exchanged(call.services, call.request.app.state.oidc_keys, asked.token, call.request_id)
     except (UnauthorizedError, ForbiddenError):

@@ -19,10 +19,11 @@ class TokenQuery(Frozen):
 
 
 def whoami(call: Call) -> Caller:
-    """The caller, its token's actions and its roles."""
+    """The caller, its token's actions, and its roles in the namespaces that the token is for."""
     who = call.principal
     with reading(call.services.engine) as connection:
         roles = {} if who.user is None else namespaces.roles_of(connection, who.user)
+    roles = {name: role for name, role in roles.items() if who.namespace in (None, name)}
     return Caller(user=who.user, token_id=who.token_id, actions=tuple(sorted(who.actions)), namespaces=roles)
 
 
@@ -45,7 +46,7 @@ def listed(call: Call) -> TokenList:
 
 def revoke(call: Call) -> None:
     """End a token at once."""
-    services, who, identity = call.services, call.principal, call.path["token"]
+    services, who, identity = call.services, call.principal, call.path["token_id"]
     anonymous = services.settings.access.anonymous_read
     with reading(services.engine) as connection:
         issuing.check_revoking(connection, who, identity, anonymous_read=anonymous)
@@ -63,6 +64,6 @@ ENDPOINTS = (
         body=TokenRequest, answer=CreatedToken, status=201, errors=(413,),
     ),
     Endpoint(
-        "DELETE", "/v1/tokens/{token}", revoke, "manage", "End a token", "access", status=204, errors=(404,),
+        "DELETE", "/v1/tokens/{token_id}", revoke, "manage", "End a token", "access", status=204, errors=(404,),
     ),
 )  # fmt: skip

@@ -1,27 +1,36 @@
-"""A version of a component or bundle."""
+"""Versions of a component or bundle."""
 
 from __future__ import annotations
 
 from flowctl_registry.api.routing import Call, Endpoint
-from flowctl_registry.catalog import reading
-from flowctl_registry.models.names import Kind
+from flowctl_registry.catalog import listing, reading
+from flowctl_registry.models.component import PageQuery, VersionPage
 from flowctl_registry.models.version import VersionDocument
 
 
-def _kind(call: Call) -> Kind:
-    return "bundle" if call.request.url.path.startswith("/v1/bundles/") else "component"
+def list_versions(call: Call) -> VersionPage:
+    """All that were published, yanked ones too."""
+    return listing.list_versions(call.services, call.kind, call.path["ns"], call.path["name"], call.query)
 
 
 def show(call: Call) -> VersionDocument:
     """The version with its files."""
-    found = reading.find_version(call.services, _kind(call), call.path["ns"], call.path["name"], call.path["version"])
-    return reading.version_document(call.services, found)
+    path = call.path
+    return reading.find_document(call.services, call.kind, path["ns"], path["name"], path["reference"])
 
 
-ENDPOINTS = tuple(
-    Endpoint(
-        "GET", f"/v1/{kinds}/{{ns}}/{{name}}/{{version}}", show, "read", "A version with its files", kinds,
-        answer=VersionDocument, errors=(404,),
-    )
-    for kinds in ("components", "bundles")
-)  # fmt: skip
+def _endpoints(kinds: str) -> tuple[Endpoint, ...]:
+    base = f"/v1/{kinds}/{{ns}}/{{name}}"
+    return (
+        Endpoint(
+            "GET", base + "/versions", list_versions, "read", "Its versions, newest first", kinds,
+            query=PageQuery, answer=VersionPage, errors=(404,),
+        ),
+        Endpoint(
+            "GET", base + "/{reference}", show, "read", "A version with its files", kinds,
+            answer=VersionDocument, errors=(404,),
+        ),
+    )  # fmt: skip
+
+
+ENDPOINTS = (*_endpoints("components"), *_endpoints("bundles"))

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from flowctl_core.errors import ConfigError, FlowctlError
+from flowctl_registry.child import END
 from flowctl_registry.builds import queue, records, registration
 from flowctl_registry.builds.jobs import Jobs, StepFunction
 from flowctl_registry.builds.performing import Performer
@@ -254,12 +255,12 @@ def run(
     slots: int = 1,
     parent: int | None = None,
 ) -> None:
-    """Be a worker until SIGTERM, or until the process `parent` is gone. Raises ConfigError, UnavailableError."""
+    """Be a worker until SIGTERM; with `parent`, until that process ends it by END, or is gone. Raises ConfigError, UnavailableError."""
     services = Services.open(settings)
     me = Worker(worker_id or socket.gethostname(), uuid.uuid4().hex[:16], labels or {}, slots)
     worker = BuildWorker(services, me, steps(services))
     ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT) if parent is None else (END,):
         signal.signal(number, lambda _number, _frame: ended.set())
     worker.start()
     while not ended.wait(_LOOK_S * 2):

@@ -15,10 +15,11 @@ from flowctl_core.models.build_info import BuildInfo
 from flowctl_core.models.component import ComponentSpec
 from flowctl_core.specfile.load import parse_bundle, parse_component
 from flowctl_registry.catalog.images import INDEX_TYPE, Manifest, read_layout
-from flowctl_registry.errors import InvalidReleaseError
+from flowctl_registry.errors import InvalidReleaseError, UnavailableError
 from flowctl_registry.models.names import Kind
 from flowctl_registry.models.upload import UploadedFile
 from flowctl_registry.models.version import ArtifactKind
+from flowctl_registry.signer.subjects import ATTESTATION
 
 Read = Callable[[str], bytes]
 """A small blob by its digest."""
@@ -72,13 +73,15 @@ def release_digest(files: tuple[UploadedFile, ...]) -> str:
 
 
 def read_contents(kind: Kind, name: str, version: str, files: tuple[UploadedFile, ...], read: Read) -> Contents:
-    """What a release has. Raises InvalidReleaseError for one that contradicts itself or its name."""
+    """What a release has. Raises InvalidReleaseError for one that contradicts itself or its name, UnavailableError."""
     by_path = {file.path: file for file in files}
+    if ATTESTATION in by_path:
+        raise InvalidReleaseError(f"{ATTESTATION} is the registry's to make", hint="Leave it out of the upload.")
     try:
         if kind == "bundle":
             return _bundle(name, version, files, by_path, read)
         return _component(name, version, files, by_path, read)
-    except InvalidReleaseError:
+    except (InvalidReleaseError, UnavailableError):  # a store that does not answer says nothing of the release
         raise
     except ValidationError as error:
         raise InvalidReleaseError(f"build-info.json: {error.errors()[0]['msg']}") from None

@@ -8,6 +8,8 @@ from typing import Any
 from semantic_version import Version as SemanticVersion
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from flowctl_registry.catalog.pulling import tag_latest
+from flowctl_registry.catalog.search_index import reindex
 from flowctl_registry.database.engine import now, writing
 from flowctl_registry.database.tables import (
     component_labels,
@@ -74,21 +76,25 @@ def add_used_bytes(connection: Connection, component_id: int, size: int) -> None
 
 def refresh_latest(connection: Connection, component_id: int) -> None:
     """Show the component as its newest version is that is published and not yanked; without one, as it was."""
-    rows = connection.execute(
-        select(versions.c.id, versions.c.version).where(
+    best = connection.execute(
+        select(versions.c.id, versions.c.version)
+        .where(
             versions.c.component_id == component_id,
             versions.c.state == "published",
             versions.c.yanked_at.is_(None),
         )
-    ).all()
-    best = max(rows, key=lambda row: order(row.version), default=None)
+        .order_by(versions.c.precedence.desc())
+        .limit(1)
+    ).one_or_none()
     connection.execute(
         update(components)
         .where(components.c.id == component_id)
         .values(latest=best.version if best else None, updated_at=now(connection))
     )
+    tag_latest(connection, component_id, best.id if best else None)
     if best is not None:
         _describe(connection, component_id, best.id)
+    reindex(connection, component_id)
 
 
 def order(version: str) -> tuple[bool, SemanticVersion]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flowctl_registry.cli import audit, namespace, publisher, storage, token
+from flowctl_registry.cli import audit, namespace, publisher, signer, storage, token
 from flowctl_registry.cli import worker as worker_command
 from flowctl_registry.cli.session import Config, Data
 
@@ -18,6 +18,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(namespace.app, name="namespace")
 app.add_typer(publisher.app, name="publisher")
 app.add_typer(audit.app, name="audit")
+app.add_typer(signer.app, name="signer")
 for command in (storage.migrate, storage.gc, storage.fsck, storage.backup, storage.restore, worker_command.worker):
     app.command()(command)
 
@@ -68,12 +69,3 @@ def serve(
             server__tls_key=tls_key,
         )
     )
-
-
-@app.command()
-def signer(config: Config = None, data: Data = None) -> None:
-    """Run the signer as a process of its own."""
-    from flowctl_registry.settings import load_settings
-    from flowctl_registry.signer.process import run as run_signer
-
-    run_signer(load_settings(config, data=data))

@@ -90,14 +90,27 @@ def list_tokens(
 
 @app.command()
 def revoke(
-    identity: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")],
+    identity: Annotated[str | None, typer.Argument(metavar="ID", help="As `token list` shows it.")] = None,
+    user: Annotated[str | None, typer.Option(help="All tokens of this user.")] = None,
     config: Config = None,
     data: Data = None,
 ) -> None:
-    """End a token at once."""
+    """End a token, or all of a user, at once."""
+    from sqlalchemy import Connection
+
     from flowctl_registry.access import tokens
     from flowctl_registry.database.engine import writing
+    from flowctl_registry.errors import BadRequestError
+
+    if (identity is None) == (user is None):
+        raise BadRequestError("it is not said which tokens to revoke", hint="Give an ID, or --user NAME.")
+
+    def change(connection: Connection) -> list[str]:
+        found = [identity] if identity is not None else [each.id for each in tokens.listed(connection, user=user)]
+        for each in found:
+            tokens.revoke(connection, each, OPERATOR)
+        return found
 
     with database(config, data) as (_, engine):
-        writing(engine, lambda connection: tokens.revoke(connection, identity, OPERATOR))
-    say(f"{identity} is revoked")
+        ended = writing(engine, change)
+    say("\n".join(f"{each} is revoked" for each in ended) or f"{user} has no tokens")

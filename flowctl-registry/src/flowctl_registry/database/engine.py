@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from flowctl_core.errors import ConfigError
@@ -18,6 +19,8 @@ from flowctl_registry.errors import StorageFullError, UnavailableError
 _Result = TypeVar("_Result")
 _BUSY_MS = 10_000
 _ATTEMPTS = 5
+_SILENT = "the database does not answer"
+_HINT = "Try again; the registry's operator looks at its logs."
 _AGAIN = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
 _FULL = ("53100",)  # PostgreSQL: disk full
 
@@ -111,9 +114,9 @@ def _told() -> Iterator[None]:
             raise StorageFullError(
                 "the database has no room left", hint="The operator makes room on its disk; nothing was changed."
             ) from error
-        raise UnavailableError(
-            "the database does not answer", hint="Try again; the registry's operator looks at its logs."
-        ) from error
+        raise UnavailableError(_SILENT, hint=_HINT) from error
+    except PoolTimeoutError as error:
+        raise UnavailableError("the database is too busy", hint=_HINT) from error
 
 
 def now(connection: Connection) -> datetime:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from flowctl_registry.database.engine import reading, writing
 from flowctl_registry.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -31,14 +32,18 @@ def head() -> str:
 
 
 def current(engine: Engine) -> str | None:
-    """The database's revision; None for an empty one."""
-    with engine.connect() as connection:
+    """The database's revision; None for an empty one. Raises UnavailableError."""
+    with reading(engine) as connection:
         return _revision(connection)
 
 
 def upgrade(engine: Engine) -> str | None:
-    """Bring the database to `head`; returns the revision it had. Two at once wait for one another."""
-    with engine.connect().execution_options(write=True) as connection, connection.begin():
+    """Bring the database to `head`; returns the revision it had. Two at once wait for one another.
+
+    Raises UnavailableError.
+    """
+
+    def change(connection: Connection) -> str | None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7013526)")
         before = _revision(connection)
@@ -48,7 +53,9 @@ def upgrade(engine: Engine) -> str | None:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-    return before
+        return before
+
+    return writing(engine, change)
 
 
 def ensure(engine: Engine) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, exists, func, select, update
+from sqlalchemy import Connection, exists, func, select, text, update
 
 from flowctl_registry.catalog.contents import release_digest
 from flowctl_registry.catalog.visible import order, refresh_latest
@@ -22,14 +22,18 @@ from flowctl_registry.database.tables import (
 from flowctl_registry.models.maintenance import Finding
 from flowctl_registry.models.upload import UploadedFile
 from flowctl_registry.services import Services
-
-_OWN = "metadata/registry."
-"""Files that the registry added to what was uploaded; not part of the release's digest."""
+from flowctl_registry.signer.subjects import ATTESTATION
 
 
 def find(connection: Connection) -> list[Finding]:
     """All contradictions of one moment; the connection is a snapshot."""
-    return [*_contents(connection), *_images(connection), *_latest(connection), *_used(connection)]
+    return [
+        *_contents(connection),
+        *_images(connection),
+        *_latest(connection),
+        *_search(connection),
+        *_used(connection),
+    ]
 
 
 def _contents(connection: Connection) -> Iterator[Finding]:
@@ -43,7 +47,7 @@ def _contents(connection: Connection) -> Iterator[Finding]:
         name = f"{row.kind} {row.namespace}/{row.name} {row.version}"
         files = connection.execute(
             select(artifacts.c.path, artifacts.c.digest, artifacts.c.size).where(
-                artifacts.c.version_id == row.id, ~artifacts.c.path.startswith(_OWN, autoescape=True)
+                artifacts.c.version_id == row.id, artifacts.c.path != ATTESTATION
             )
         ).all()
         found = release_digest(
@@ -102,6 +106,15 @@ def _latest(connection: Connection) -> Iterator[Finding]:
             )
 
 
+def _search(connection: Connection) -> Iterator[Finding]:
+    key = "rowid" if connection.dialect.name == "sqlite" else "component_id"
+    indexed = set(connection.execute(text(f"SELECT {key} FROM component_search")).scalars())  # noqa: S608 - a name of ours
+    for row in connection.execute(select(components)):
+        if (row.id in indexed) != (row.latest is not None):
+            detail = "the search shows it" if row.id in indexed else "the search does not find it"
+            yield Finding(kind="search", target=f"{row.kind} {row.namespace}/{row.name}", detail=detail)
+
+
 def _used(connection: Connection) -> Iterator[Finding]:
     rows = connection.execute(select(namespaces.c.name, namespaces.c.used_bytes)).all()
     for row in rows:
@@ -124,7 +137,7 @@ def _used_bytes(connection: Connection, namespace: str) -> int:
 def repair(services: Services, finding: Finding) -> Finding:
     """Correct what can be derived from other rows; other findings stay as they are."""
     kind, _, name = finding.target.partition(" ")
-    if finding.kind not in ("latest", "used-bytes"):
+    if finding.kind not in ("latest", "search", "used-bytes"):
         return finding
 
     def change(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select
 
 from flowctl_registry.blobs.store import BlobStore
+from flowctl_registry.catalog import search_index
 from flowctl_registry.database import migrate
 from flowctl_registry.database.engine import open_engine, writing
 from flowctl_registry.database.tables import blobs, metadata
@@ -44,7 +45,9 @@ def restore(settings: Settings, folder: Path) -> BackupReport:
         def change(connection: Connection) -> int:
             _check_empty(connection)
             with (folder / manifest.database).open(encoding="utf-8") as lines:
-                return load(connection, lines)
+                rows = load(connection, lines)
+            search_index.rebuild(connection)
+            return rows
 
         if writing(engine, change) != manifest.rows:
             raise AssertionError("the digest was right, the number of rows is not")

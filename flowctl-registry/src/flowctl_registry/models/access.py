@@ -184,3 +184,12 @@ class AuditPage(Frozen):
 
     entries: tuple[AuditEntry, ...]
     """Ask again with `after` set to the last one's sequence."""
+
+
+class AuditHead(Frozen):
+    """An audit log that was checked."""
+
+    entries: int
+    """How many there are."""
+    head: str
+    """`<number>:<hash>` of the last one: keep it elsewhere, and give it back as `expect`."""

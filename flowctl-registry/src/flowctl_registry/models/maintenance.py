@@ -32,7 +32,7 @@ class Finding(Frozen):
     """Something that is wrong."""
 
     kind: str
-    """`missing`, `damaged`, `version`, `image`, `latest`, `used-bytes`, `index`."""
+    """`missing`, `damaged`, `version`, `image`, `latest`, `search`, `used-bytes`, `index`."""
     target: str
     """A digest, or `kind ns/name version`."""
     detail: str

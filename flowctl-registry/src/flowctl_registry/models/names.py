@@ -27,3 +27,17 @@ ReleasePath = Annotated[
     ),
 ]
 """A file of `dist/`: no hidden files, no `..`, nothing outside the three folders."""
+
+REFERENCE_PATTERN = r"^(?:latest|v?" + VERSION_PATTERN[1:-1] + r")$"
+"""A version as a reader may write it: with a leading v, or `latest`."""
+
+
+def precedence(version: str) -> str:
+    """A text whose byte order is the precedence of Semantic Versioning, except that any release is above all
+    prereleases: `latest` is the greatest that is not yanked."""
+    core, _, prerelease = version.partition("-")
+    numbers = ".".join(part.zfill(9) for part in core.split("."))
+    if not prerelease:
+        return f"1{numbers}"
+    parts = (f"0{each.zfill(9)}" if each.isdecimal() else f"1{each}" for each in prerelease.split("."))
+    return f"0{numbers}-" + "".join(f"{part}\t" for part in parts)

@@ -36,12 +36,12 @@ class ListedFile(Frozen):
 class ListedImage(Frozen):
     """A container image of a version."""
 
-    platform: str | None
+    platform: str | None = None
     """`os/arch[/variant]`; None for the index of all."""
     digest: Digest
     """Of the manifest."""
     reference: str
-    """What to give to `docker pull`."""
+    """Its address here: `docker pull HOST/<reference>`."""
 
 
 class Source(Frozen):

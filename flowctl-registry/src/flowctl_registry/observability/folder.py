@@ -15,3 +15,21 @@ def prepare(folder: Path) -> None:
     for left in folder.glob("*.db"):
         left.unlink(missing_ok=True)
     os.environ[FOLDER] = str(folder)
+
+
+def forget_dead() -> None:
+    """Gauges of processes that were killed count no more."""
+    for path in Path(os.environ[FOLDER]).glob("gauge_live*_*.db"):
+        number = path.stem.rpartition("_")[2]
+        if number.isdecimal() and not _lives(int(number)):
+            path.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -6,8 +6,11 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
+
+from anyio import to_thread
 
 from flowctl_registry.observability import metrics
 from flowctl_registry.observability.logs import REQUEST_ID, fields
@@ -31,6 +34,9 @@ class Observed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
+        if scope["type"] == "lifespan" and self._tracing is not None:
+            await self._app(scope, receive, _after(send, self._tracing.close))
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -52,6 +58,17 @@ class Observed:
 
     def _span(self, scope: Scope, noted: _Noted) -> AbstractContextManager[Any]:
         return self._tracing.span(scope, noted) if self._tracing is not None else nullcontext()
+
+
+def _after(send: Send, close: Callable[[], None]) -> Send:
+    """Sends the application's last word when `close` is done: the server ends the process upon it."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "lifespan.shutdown.complete":
+            await to_thread.run_sync(close)
+        await send(message)
+
+    return sent
 
 
 class _Noted:

@@ -6,10 +6,9 @@ Operators may change the repository with `flowctl trust` meanwhile: what they di
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from flowctl_core.trust.role_keys import KeyFolders
 from flowctl_registry.database.engine import reading, writing
 from flowctl_registry.errors import UnavailableError
 from flowctl_registry.settings import Settings
+from flowctl_registry.signer.adopting import adopt, read_copy, version_of
 from flowctl_registry.signer.keys import folder_of
 from flowctl_registry.signer.outbox import Waiting, mark_done, read_backlog, read_waiting
 from flowctl_registry.signer.trust_files import KEYS_FILE, forget_trust_files, write_trust_files
@@ -48,10 +48,17 @@ class Index:
         self._copied: int | None = None
         self._stale: set[Path] = set()
         self._failed: dict[int, str] = {}
+        self._told: set[str] = set()
 
     def prepare(self, key: TrustedKey) -> None:
-        """Make the repository if there is none, and trust the signer's key. Raises FlowctlError."""
+        """Make the repository if there is none, and trust the signer's key.
+
+        Raises ConfigError for a folder that is not this database's, and other FlowctlErrors.
+        """
         with self._lock:
+            with reading(self._engine) as connection:
+                copy = read_copy(connection)
+            adopt(self._repository, copy)
             if not self._repository.exists:
                 publishing.init(self._repository)
                 _LOG.info("made the trust repository; its root is %s", self._repository.report().fingerprint)
@@ -84,8 +91,12 @@ class Index:
             left = {each.role: each.expires - moment for each in self._repository.report().roles}
             short = {"timestamp", "snapshot"}
             yearly = sorted(role for role, time in left.items() if time < _RENEW and role not in short)
-            if yearly or any(left[role] < lives.of(role) / 2 for role in short):
-                self._renew(yearly)
+            renewed = [role for role in yearly if self._renew(role)]
+            if not renewed and any(left[role] < lives.of(role) / 2 for role in short):
+                publishing.refresh(self._repository)
+                renewed = sorted(short)
+            if renewed:
+                _LOG.info("signed anew: %s", ", ".join(renewed))
                 self._copy(())
             self._forget()
 
@@ -119,16 +130,16 @@ class Index:
                 return ()
         return tuple(done for each in waiting for done in self._record((each,), told))
 
-    def _renew(self, roles: Iterable[str]) -> None:
-        able = []
-        for role in roles:
-            try:
-                publishing.refresh(self._repository, roles=[role])
-                able.append(role)
-            except FlowctlError as error:
+    def _renew(self, role: str) -> bool:
+        """Sign a role anew, and what refers to it; False where its keys are elsewhere, which is told once."""
+        try:
+            publishing.refresh(self._repository, roles=[role])
+            return True
+        except FlowctlError as error:
+            if role not in self._told:
                 _LOG.warning("%s expires soon and its keys are not here: %s", role, error.message)
-        publishing.refresh(self._repository)
-        _LOG.info("signed the index anew: %s", ", ".join([*able, "snapshot", "timestamp"]))
+            self._told.add(role)
+            return False
 
     def _copy(self, done: tuple[Waiting, ...]) -> None:
         """What was written since the last copy goes to the database, with the changes that it has."""
@@ -150,8 +161,7 @@ class Index:
         self._copied = version
 
     def _version(self) -> int:
-        timestamp = json.loads((self._repository.folder / "metadata" / "timestamp.json").read_bytes())
-        return int(timestamp["signed"]["version"])
+        return version_of((self._repository.folder / "metadata" / "timestamp.json").read_bytes())
 
     def _forget(self) -> None:
         """Files that were replaced already when this was last asked."""

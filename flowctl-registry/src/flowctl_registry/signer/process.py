@@ -18,6 +18,7 @@ from flowctl_registry.database.engine import open_engine
 from flowctl_registry.errors import BadRequestError
 from flowctl_registry.settings import Settings
 from flowctl_registry.signer.attesting import attest
+from flowctl_registry.child import END
 from flowctl_registry.signer.index import Index
 from flowctl_registry.signer.keys import SignerKeys, folder_of
 from flowctl_registry.signer.server import listen, serve
@@ -25,7 +26,9 @@ from flowctl_registry.signer.timetable import Timetable
 
 _APPLY_S = 10
 _REFRESH_S = 1800
-_LOCK_TIMEOUT_S = 20.0
+_LOCK_TIMEOUT_S = 5.0
+_TAKE_OVER_S = 40.0
+"""A signer whose `serve` was killed finishes what it was asked before the next one begins."""
 
 
 class Signer:
@@ -63,15 +66,19 @@ class Signer:
 
 
 def run(settings: Settings, parent: int | None = None) -> None:
-    """Serve until SIGTERM, or until the process `parent` is gone. Only one signer at a time has a data folder."""
+    """Serve until SIGTERM. Only one signer at a time has a data folder.
+
+    With `parent`, that process ends it, by END or by being gone: a signal to the whole group must not take the signer
+    from requests that are to be finished. Raises FlowctlError when it cannot start.
+    """
     folder = folder_of(settings)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with only_signer(settings):
+    with only_signer(settings, _LOCK_TIMEOUT_S if parent is None else _TAKE_OVER_S):
         signer = Signer(settings)
         duties = (Timetable(_APPLY_S, signer.index.apply), Timetable(_REFRESH_S, signer.index.refresh))
         signer.index.refresh()
         with listen(settings.socket) as server:
-            ended = _end_on_signal()
+            ended = _end_on((signal.SIGTERM, signal.SIGINT) if parent is None else (END,))
             if parent is not None:
                 threading.Thread(target=_watch, args=(parent, ended), daemon=True).start()
             for duty in duties:
@@ -85,7 +92,7 @@ def run(settings: Settings, parent: int | None = None) -> None:
 
 
 @contextmanager
-def only_signer(settings: Settings) -> Iterator[None]:
+def only_signer(settings: Settings, timeout_s: float = _LOCK_TIMEOUT_S) -> Iterator[None]:
     """Hold the signer's folder. Raises LockedError when a signer runs already."""
     folder = folder_of(settings)
     try:
@@ -94,13 +101,13 @@ def only_signer(settings: Settings) -> Iterator[None]:
         raise ConfigError(
             f"{folder} cannot be made: {error.strerror}", hint="Set `data` to a folder of yours."
         ) from None
-    with file_lock(folder / ".lock", what=f"the signer's folder {folder}", timeout_s=_LOCK_TIMEOUT_S):
+    with file_lock(folder / ".lock", what=f"the signer's folder {folder}", timeout_s=timeout_s):
         yield
 
 
-def _end_on_signal() -> threading.Event:
+def _end_on(signals: tuple[signal.Signals, ...]) -> threading.Event:
     ended = threading.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
+    for each in signals:
         signal.signal(each, lambda _number, _frame: ended.set())
     return ended
 

@@ -23,25 +23,25 @@ def upgrade() -> None:
             "sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False
         ),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("actor", sa.String(length=256), nullable=False),
-        sa.Column("action", sa.String(length=64), nullable=False),
-        sa.Column("target", sa.String(length=512), nullable=False),
+        sa.Column("actor", _text(256), nullable=False),
+        sa.Column("action", _text(64), nullable=False),
+        sa.Column("target", _text(512), nullable=False),
         sa.Column("detail", sa.JSON(), nullable=False),
-        sa.Column("request_id", sa.String(length=64), nullable=True),
-        sa.Column("previous", sa.String(length=64), nullable=False),
-        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("request_id", _text(64), nullable=True),
+        sa.Column("previous", _text(64), nullable=False),
+        sa.Column("hash", _text(64), nullable=False),
         sa.PrimaryKeyConstraint("sequence", name=op.f("pk_audit")),
     )
     op.create_table(
         "audit_head",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
-        sa.Column("hash", sa.String(length=64), nullable=False),
+        sa.Column("hash", _text(64), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_head")),
     )
     op.create_table(
         "blobs",
-        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("digest", _text(71), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("stored_at", sa.BigInteger(), nullable=False),
         sa.Column("doomed_at", sa.BigInteger(), nullable=True),
@@ -53,8 +53,8 @@ def upgrade() -> None:
 
     op.create_table(
         "claims",
-        sa.Column("holder", sa.String(length=64), nullable=False),
-        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("holder", _text(64), nullable=False),
+        sa.Column("digest", _text(71), nullable=False),
         sa.Column("sent", sa.Boolean(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("holder", "digest", name=op.f("pk_claims")),
@@ -74,7 +74,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "namespaces",
-        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("name", _text(128), nullable=False),
         sa.Column("private", sa.Boolean(), nullable=False),
         sa.Column("quota_bytes", sa.BigInteger(), nullable=True),
         sa.Column("used_bytes", sa.BigInteger(), nullable=False),
@@ -83,29 +83,29 @@ def upgrade() -> None:
     )
     op.create_table(
         "secrets",
-        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("name", _text(64), nullable=False),
         sa.Column("value", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_secrets")),
     )
     op.create_table(
         "spent_tokens",
-        sa.Column("issuer", sa.String(length=512), nullable=False),
-        sa.Column("jti", sa.String(length=512), nullable=False),
+        sa.Column("issuer", _text(512), nullable=False),
+        sa.Column("jti", _text(512), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("issuer", "jti", name=op.f("pk_spent_tokens")),
     )
     op.create_table(
         "tokens",
-        sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("hash", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column("user", sa.String(length=256), nullable=False),
-        sa.Column("namespace", sa.String(length=128), nullable=True),
-        sa.Column("component", sa.String(length=128), nullable=True),
+        sa.Column("id", _text(32), nullable=False),
+        sa.Column("hash", _text(64), nullable=False),
+        sa.Column("name", _text(128), nullable=False),
+        sa.Column("user", _text(256), nullable=False),
+        sa.Column("namespace", _text(128), nullable=True),
+        sa.Column("component", _text(128), nullable=True),
         sa.Column("actions", sa.JSON(), nullable=False),
         sa.Column("grants", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("created_by", sa.String(length=256), nullable=False),
+        sa.Column("created_by", _text(256), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("last_used_at", sa.BigInteger(), nullable=True),
@@ -119,21 +119,21 @@ def upgrade() -> None:
 
     op.create_table(
         "trust_files",
-        sa.Column("path", sa.String(length=512), nullable=False),
+        sa.Column("path", _text(512), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("written_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("path", name=op.f("pk_trust_files")),
     )
     op.create_table(
         "uploads",
-        sa.Column("id", sa.String(length=64), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("namespace", sa.String(length=128), nullable=False),
-        sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column("version", sa.String(length=128), nullable=False),
+        sa.Column("id", _text(64), nullable=False),
+        sa.Column("kind", _text(16), nullable=False),
+        sa.Column("namespace", _text(128), nullable=False),
+        sa.Column("name", _text(128), nullable=False),
+        sa.Column("version", _text(128), nullable=False),
         sa.Column("files", sa.JSON(), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("publisher", sa.String(length=256), nullable=False),
+        sa.Column("publisher", _text(256), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_uploads")),
@@ -156,16 +156,16 @@ def upgrade() -> None:
     op.create_table(
         "components",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("namespace", sa.String(length=128), nullable=False),
-        sa.Column("name", sa.String(length=128), nullable=False),
-        sa.Column("type", sa.String(length=16), nullable=True),
-        sa.Column("language", sa.String(length=64), nullable=True),
+        sa.Column("kind", _text(16), nullable=False),
+        sa.Column("namespace", _text(128), nullable=False),
+        sa.Column("name", _text(128), nullable=False),
+        sa.Column("type", _text(16), nullable=True),
+        sa.Column("language", _text(64), nullable=True),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("homepage", sa.Text(), nullable=True),
         sa.Column("repository", sa.Text(), nullable=True),
-        sa.Column("license", sa.String(length=256), nullable=True),
-        sa.Column("latest", sa.String(length=128), nullable=True),
+        sa.Column("license", _text(256), nullable=True),
+        sa.Column("latest", _text(128), nullable=True),
         sa.Column("downloads", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("updated_at", sa.BigInteger(), nullable=False),
@@ -174,7 +174,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("kind", "namespace", "name", name=op.f("uq_components_kind")),
     )
     with op.batch_alter_table("components", schema=None) as batch_op:
-        batch_op.create_index("ix_components_updated_at", ["updated_at"], unique=False)
+        batch_op.create_index("ix_components_downloads", ["kind", "downloads", "id"], unique=False)
+        batch_op.create_index("ix_components_updated_at", ["kind", "updated_at", "id"], unique=False)
 
     op.create_table(
         "hooks",
@@ -191,9 +192,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "members",
-        sa.Column("namespace", sa.String(length=128), nullable=False),
-        sa.Column("user", sa.String(length=128), nullable=False),
-        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("namespace", _text(128), nullable=False),
+        sa.Column("user", _text(128), nullable=False),
+        sa.Column("role", _text(16), nullable=False),
         sa.Column("added_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["namespace"], ["namespaces.name"], name=op.f("fk_members_namespace_namespaces"), ondelete="CASCADE"
@@ -206,9 +207,9 @@ def upgrade() -> None:
     op.create_table(
         "publishers",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("namespace", sa.String(length=128), nullable=False),
-        sa.Column("component", sa.String(length=128), nullable=True),
-        sa.Column("issuer", sa.String(length=512), nullable=False),
+        sa.Column("namespace", _text(128), nullable=False),
+        sa.Column("component", _text(128), nullable=True),
+        sa.Column("issuer", _text(512), nullable=False),
         sa.Column("claims", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -249,8 +250,8 @@ def upgrade() -> None:
     op.create_table(
         "component_labels",
         sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("value", sa.String(length=256), nullable=False),
+        sa.Column("kind", _text(16), nullable=False),
+        sa.Column("value", _text(256), nullable=False),
         sa.ForeignKeyConstraint(
             ["component_id"],
             ["components.id"],
@@ -283,19 +284,20 @@ def upgrade() -> None:
         "versions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("version", sa.String(length=128), nullable=False),
+        sa.Column("version", _text(128), nullable=False),
+        sa.Column("precedence", _text(512), nullable=False),
         sa.Column("prerelease", sa.Boolean(), nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
-        sa.Column("release_digest", sa.String(length=71), nullable=False),
+        sa.Column("state", _text(16), nullable=False),
+        sa.Column("release_digest", _text(71), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.Column("source", sa.JSON(), nullable=True),
-        sa.Column("type", sa.String(length=16), nullable=True),
-        sa.Column("language", sa.String(length=64), nullable=True),
+        sa.Column("type", _text(16), nullable=True),
+        sa.Column("language", _text(64), nullable=True),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("labels", sa.JSON(), nullable=False),
-        sa.Column("image", sa.String(length=71), nullable=True),
+        sa.Column("image", _text(71), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("publisher", sa.String(length=256), nullable=False),
+        sa.Column("publisher", _text(256), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=True),
         sa.Column("yanked_at", sa.BigInteger(), nullable=True),
@@ -306,18 +308,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("component_id", "version", name=op.f("uq_versions_component_id")),
     )
     with op.batch_alter_table("versions", schema=None) as batch_op:
+        batch_op.create_index("ix_versions_precedence", ["component_id", "state", "precedence"], unique=False)
         batch_op.create_index("ix_versions_published_at", ["published_at"], unique=False)
         batch_op.create_index("ix_versions_state", ["state", "created_at"], unique=False)
 
     op.create_table(
         "artifacts",
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("path", sa.String(length=512), nullable=False),
-        sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("platform", sa.String(length=64), nullable=True),
-        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("path", _text(512), nullable=False),
+        sa.Column("kind", _text(16), nullable=False),
+        sa.Column("platform", _text(64), nullable=True),
+        sa.Column("digest", _text(71), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("media_type", sa.String(length=256), nullable=False),
+        sa.Column("media_type", _text(256), nullable=False),
         sa.ForeignKeyConstraint(["digest"], ["blobs.digest"], name=op.f("fk_artifacts_digest_blobs")),
         sa.ForeignKeyConstraint(
             ["version_id"], ["versions.id"], name=op.f("fk_artifacts_version_id_versions"), ondelete="CASCADE"
@@ -365,7 +368,7 @@ def upgrade() -> None:
     op.create_table(
         "image_blobs",
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("digest", _text(71), nullable=False),
         sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(
             ["component_id"], ["components.id"], name=op.f("fk_image_blobs_component_id_components"), ondelete="CASCADE"
@@ -384,7 +387,7 @@ def upgrade() -> None:
         "image_tags",
         sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("tag", _text(128), nullable=False),
-        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("digest", _text(71), nullable=False),
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.ForeignKeyConstraint(
             ["component_id"], ["components.id"], name=op.f("fk_image_tags_component_id_components"), ondelete="CASCADE"
@@ -397,7 +400,7 @@ def upgrade() -> None:
     op.create_table(
         "index_changes",
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("change", sa.String(length=16), nullable=False),
+        sa.Column("change", _text(16), nullable=False),
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
@@ -411,12 +414,12 @@ def upgrade() -> None:
     op.create_table(
         "manifests",
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("digest", _text(71), nullable=False),
         sa.Column("component_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("media_type", sa.String(length=256), nullable=False),
+        sa.Column("media_type", _text(256), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.Column("subject", sa.String(length=71), nullable=True),
-        sa.Column("artifact_type", sa.String(length=256), nullable=True),
+        sa.Column("subject", _text(71), nullable=True),
+        sa.Column("artifact_type", _text(256), nullable=True),
         sa.Column("annotations", sa.JSON(), nullable=False),
         sa.Column("references", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -436,8 +439,8 @@ def upgrade() -> None:
     op.create_table(
         "subjects",
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("name", sa.String(length=512), nullable=False),
-        sa.Column("digest", sa.String(length=71), nullable=False),
+        sa.Column("name", _text(512), nullable=False),
+        sa.Column("digest", _text(71), nullable=False),
         sa.Column("recorded_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["version_id"], ["versions.id"], name=op.f("fk_subjects_version_id_versions"), ondelete="CASCADE"
