@@ -6,10 +6,12 @@ import contextlib
 import errno
 import os
 import stat
+import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from flowctl_registry.errors import SandboxError
 from flowctl_registry.sandbox.confinement import Confinement
 
 _EVERY_S = 0.5
@@ -23,7 +25,12 @@ class DiskWatch:
     """Counts the blocks of the writable folders against what they held at the start."""
 
     def __init__(self, confinement: Confinement) -> None:
+        """Raises SandboxError where a writable folder is none."""
         self._folders = sorted(set(confinement.writable.values()))
+        for folder in self._folders:
+            if folder.is_symlink() or not folder.is_dir():
+                what = "a symlink" if folder.is_symlink() else "no folder"
+                raise SandboxError(f"{folder} is {what}", hint="Make a new folder for each build.")
         self._limits = confinement.limits
         self._devices = {folder.stat().st_dev for folder in self._folders}
         self._before = self._used()
@@ -36,16 +43,17 @@ class DiskWatch:
         began = time.monotonic()
         try:
             over = self._used() + self._deleted(processes) - self._before > self._limits.disk_bytes
-        except OSError as error:
-            if error.errno != errno.ENAMETOOLONG:
-                raise
+        except SandboxError:
             over = True  # folders nested so deep hide what is in them
         self._next = now + max(_EVERY_S, (time.monotonic() - began) * _SHARE)
         return over
 
     def has_full_file(self) -> bool:
         """Whether a file stands at the limit for one: a tool met it and made an error of it."""
-        return any(entry.st_size >= self._limits.file_bytes for _, _, entry in self._entries())
+        try:
+            return any(entry.st_size >= self._limits.file_bytes for _, _, entry in self._entries())
+        except SandboxError:
+            return True
 
     def _used(self) -> int:
         seen: set[tuple[int, int]] = set()
@@ -78,7 +86,7 @@ class DiskWatch:
 def entries(top: Path) -> Iterator[tuple[int, str, os.stat_result]]:
     """What is in a folder, at any depth, without following a symlink: descriptor of its folder, name, status.
 
-    Other processes may change the folder meanwhile. Raises OSError (ENAMETOOLONG) where the nesting has no end.
+    Other processes may change the folder meanwhile. Raises SandboxError where the nesting has no end.
     """
     waiting = [str(top)]
     while waiting:
@@ -89,7 +97,9 @@ def entries(top: Path) -> Iterator[tuple[int, str, os.stat_result]]:
             continue  # it went away or became another; who closes it to us, closes it to itself
         except OSError as error:
             if error.errno == errno.ELOOP:
-                continue
+                continue  # a symlink meanwhile
+            if error.errno == errno.ENAMETOOLONG:
+                raise SandboxError(f"folders in {top} are nested too deep", hint=f"Remove {top}: `rm -rf`.") from None
             raise
         try:
             for name in os.listdir(fd):  # noqa: PTH208 - of a descriptor
@@ -100,6 +110,17 @@ def entries(top: Path) -> Iterator[tuple[int, str, os.stat_result]]:
                         waiting.append(f"{folder}/{name}")
         finally:
             os.close(fd)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder that an untrusted command filled, however deep or closed. Raises SandboxError."""
+    for prepare in ([], ["chmod", "-R", "u+rwX", "--", str(folder)]):
+        if prepare:
+            subprocess.run(prepare, capture_output=True)
+        done = subprocess.run(["rm", "-rf", "--", str(folder)], capture_output=True, text=True)
+        if done.returncode == 0:
+            return
+    raise SandboxError(f"{folder} cannot be removed", hint="Look at its owner.", output=done.stderr)
 
 
 def give(folder: Path, user: tuple[int, int]) -> None:
