@@ -117,7 +117,7 @@ for n in range(40):
 time.sleep(60)""",
         "deep folders": """
 import os, time
-for n in range(5000): os.mkdir('d'); os.chdir('d')
+for n in range(60): os.mkdir('d' * 100); os.chdir('d' * 100)
 time.sleep(60)""",
     }[how]
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -23,10 +24,23 @@ class AddressRules:
         address = ip_address(text.partition("%")[0])
         if any(address in network for network in self._allowed):
             return None
+        if _is_own(address):
+            return f"{address} is this machine"
         for one in (address, *_embedded(address)):
             if not _is_public(one):
                 return f"{address} is not a public address"
         return None
+
+
+def _is_own(address: Address) -> bool:
+    """A public address of this machine leads to its services as loopback does: only such can be listened on."""
+    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        return False
+    return address.is_global
 
 
 def _embedded(address: Address) -> list[IPv4Address]:

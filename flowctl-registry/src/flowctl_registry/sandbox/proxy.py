@@ -157,6 +157,7 @@ class Proxy:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 downstream.write(request.head)
+                visit.bytes_sent += len(request.head)
             await asyncio.gather(
                 self._pump(reader, downstream, visit, up=True), self._pump(upstream, writer, visit, up=False)
             )
@@ -192,16 +193,9 @@ class Proxy:
         reason = "it has no address"
         for address in found:
             try:
-                upstream, downstream = await asyncio.open_connection(address, port, limit=_CHUNK)
+                return await asyncio.open_connection(address, port, limit=_CHUNK)
             except OSError as error:
                 reason = error.strerror or str(error)
-                continue
-            sock = downstream.get_extra_info("socket")
-            own, peer = sock.getsockname()[0], sock.getpeername()[0]
-            if own == peer and not private and self._addresses.refusal("127.0.0.1"):
-                downstream.close()
-                raise _RefusedError(f"{host} is this machine")
-            return upstream, downstream
         raise _RefusedError(f"{host}:{port} cannot be reached: {reason}", "502 Bad Gateway")
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, visit: Visit, *, up: bool) -> None:
