@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flowctl_registry.sandbox import cgroups
+from flowctl_registry.sandbox.docker import DockerSandbox
 from sandbox_box import IMAGE, Box, running, wait_gone
 
 RUN = """
@@ -46,6 +47,12 @@ def test_kill_9_of_the_service(box: Box, request: pytest.FixtureRequest) -> None
         assert len(running("3600.77")) >= 2
         service.send_signal(signal.SIGKILL)
     assert wait_gone("3600.77")
+    if kind == "docker":
+        engine = request.getfixturevalue("docker")
+        DockerSandbox(IMAGE, engine=engine)  # the next start of a service
+        client = engine.client()
+        assert client.containers(all=True, filters={"label": "io.flowctl.sandbox"}) == []
+        client.close()
 
 
 def test_kill_9_at_any_moment_of_the_start(bubble: Box) -> None:

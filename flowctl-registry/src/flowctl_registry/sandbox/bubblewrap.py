@@ -112,11 +112,20 @@ class Bubblewrap:
         arguments += ["--remount-ro", "/", "--chdir", confinement.folder, "--clearenv"]
         for name, value in confinement.environment.items():
             arguments += ["--setenv", name, value]
-        command = [self._python, "-I", "-S", f"{INSIDE}/inside.py", json.dumps(order), *argv]
-        return BubblewrapRun(self._spawn(arguments, command, sources, groups), confinement, session, groups)
+        begun, begin = os.pipe()
+        try:
+            order["started"] = begin
+            command = [self._python, "-I", "-S", f"{INSIDE}/inside.py", json.dumps(order), *argv]
+            process, told = self._spawn(arguments, command, sources, groups, begin)
+        except BaseException:
+            os.close(begun)
+            raise
+        finally:
+            os.close(begin)
+        return BubblewrapRun(process, (told, begun), confinement, session, groups)
 
     def _spawn(
-        self, arguments: list[str], command: list[str], sources: list[str], groups: cgroups.Groups
+        self, arguments: list[str], command: list[str], sources: list[str], groups: cgroups.Groups, begin: int
     ) -> tuple[subprocess.Popen[bytes], int]:
         """Start the launcher; also the descriptor on which bwrap says what became of the command."""
         told, tell = os.pipe()
@@ -134,7 +143,8 @@ class Bubblewrap:
             fds.append(_memory(json.dumps(order).encode()))
             process = subprocess.Popen(
                 [self._python, "-I", "-S", str(launch.__file__), str(fds[-1])], stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", env={"PATH": "/usr/bin:/bin"}, pass_fds=fds,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd="/", env={"PATH": "/usr/bin:/bin"},
+                pass_fds=[*fds, begin],
                 start_new_session=True, bufsize=0,
             )  # fmt: skip
         except BaseException:
@@ -151,10 +161,13 @@ class BubblewrapRun:
     """See `Running`."""
 
     def __init__(
-        self, started: tuple[subprocess.Popen[bytes], int], confinement: Confinement, session: Path,
+        self, process: subprocess.Popen[bytes], pipes: tuple[int, int], confinement: Confinement, session: Path,
         groups: cgroups.Groups,
     ) -> None:  # fmt: skip
-        self._process, self._told = started
+        self._process = process
+        self._told, self._begun = pipes
+        os.set_blocking(self._begun, False)
+        self._has_begun = False
         self._limits = confinement.limits
         self._session = session
         self._groups = groups
@@ -183,12 +196,8 @@ class BubblewrapRun:
         if self._process.poll() is None or not self._first_is_gone():
             return None
         self._hear()
-        if "exit-code" in self._status:
-            return self._status["exit-code"]
-        if self._killed:
-            return 128 + signal.SIGKILL
-        if "child-pid" in self._status and not self._head.startswith(b"bwrap: "):
-            return 128 + signal.SIGKILL  # the kernel killed its first process: out of memory
+        if self._has_begun or self._killed:
+            return self._status.get("exit-code", 128 + signal.SIGKILL)  # by us, or by the kernel: out of memory
         with contextlib.suppress(OSError):
             os.set_blocking(self._output, False)
             while self.read():
@@ -233,7 +242,7 @@ class BubblewrapRun:
         if not self._first_is_gone() and self._first is not None:
             select.select([self._first], [], [], _END_S)
         self._groups.remove()
-        for fd in (self._told, self._first):
+        for fd in (self._told, self._begun, self._first):
             if fd is not None:
                 os.close(fd)
         assert self._process.stdout is not None  # noqa: S101 - for mypy: it is a pipe
@@ -253,6 +262,8 @@ class BubblewrapRun:
         for line in lines:
             said: dict[str, Any] = json.loads(line) if line.strip() else {}
             self._status |= {name: value for name, value in said.items() if isinstance(value, int)}
+        with contextlib.suppress(BlockingIOError):
+            self._has_begun = self._has_begun or bool(os.read(self._begun, 1))
         if self._first is None and "child-pid" in self._status:
             with contextlib.suppress(ProcessLookupError):
                 self._first = os.pidfd_open(self._status["child-pid"])

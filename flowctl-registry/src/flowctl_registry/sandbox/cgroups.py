@@ -14,7 +14,7 @@ from flowctl_registry.sandbox.confinement import Limits, Reached, Usage
 
 _PREFIX = "flowctl-run-"
 _NEEDED = ("memory", "pids", "cpuacct")
-"""Controllers by their version 1 names; in version 2 `cpu` counts what `cpuacct` does."""
+"""Controllers by their version 1 names; in version 2 every group has what `cpuacct` counts."""
 _REMOVE_S = 5.0
 
 
@@ -109,12 +109,12 @@ def make(limits: Limits, parent: Path | None = None) -> Groups:
 
     `parent` is a version 2 group that was delegated for builds; default: the group of this process.
     """
-    name = f"{_PREFIX}{os.getpid()}-{_started(os.getpid())}-{secrets.token_hex(4)}"
+    name = f"{_PREFIX}{owner()}-{secrets.token_hex(4)}"
     made: dict[str, Place] = {}
     for controller, place in places(parent).items():
         folder = place.folder / name
         try:
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(exist_ok=True)  # version 1 has one for each controller, unless they are mounted together
             _limit(controller, Place(folder, place.version), limits)
         except OSError:
             continue  # report() says so
@@ -134,11 +134,15 @@ def places(parent: Path | None = None) -> dict[str, Place]:
     if parent is not None:
         here = {controller: Place(parent, 2) for controller in _NEEDED}
     for controller, place in here.items():
-        if place.version == 2 and not _enable("cpu" if controller == "cpuacct" else controller, place.folder):
+        folder = place.folder
+        if place.version == 2 and parent is None and _is_delegated(folder.parent):
+            folder = folder.parent  # the service stands in a group of its own below, as version 2 wants it
+        # Version 2 counts processor time in every group; other controllers must be handed down.
+        if place.version == 2 and controller != "cpuacct" and not _enable(controller, folder):
             continue
-        if os.access(place.folder, os.W_OK):
-            found[controller] = place
-            _sweep(place.folder)
+        if os.access(folder, os.W_OK):
+            found[controller] = Place(folder, place.version)
+            _sweep(folder)
     return found
 
 
@@ -165,6 +169,15 @@ def _places(membership: str) -> dict[str, Place]:
                 if folder.is_dir() and wanted not in found:
                     found[wanted] = Place(folder, 2 if controller == "" else 1)
     return found
+
+
+def _is_delegated(folder: Path) -> bool:
+    """Whether systemd left this group to the service (`Delegate=`), as it marks it."""
+    for mark in ("trusted.delegate", "user.delegate"):
+        with contextlib.suppress(OSError):
+            if os.getxattr(folder, mark) == b"1":
+                return True
+    return False
 
 
 def _enable(controller: str, folder: Path) -> bool:
@@ -195,11 +208,21 @@ def _limit(controller: str, place: Place, limits: Limits) -> None:
 def _sweep(folder: Path) -> None:
     """Remove groups of a service that was killed; their processes died with it, but for an accident."""
     for old in folder.glob(f"{_PREFIX}*"):
-        pid, started = old.name.removeprefix(_PREFIX).split("-")[:2]
-        if _started(int(pid)) != started:
+        if not is_owner_alive(old.name.removeprefix(_PREFIX).rpartition("-")[0]):
             Groups({"": Place(old, 1)}, ours=True).kill()
             with contextlib.suppress(OSError):
                 old.rmdir()
+
+
+def owner() -> str:
+    """Names this process among all that ever ran on this machine since its start."""
+    return f"{os.getpid()}-{_started(os.getpid())}"
+
+
+def is_owner_alive(name: str) -> bool:
+    """Whether the process of that name still runs."""
+    pid, _, started = name.partition("-")
+    return pid.isdigit() and _started(int(pid)) == started
 
 
 def _started(pid: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowctl_core.docker_engine.connect import DockerEngine, connect, engine_refusals
 from flowctl_registry.errors import SandboxError
-from flowctl_registry.sandbox import cgroups, inside, relay
+from flowctl_registry.sandbox import cgroups, inside, relay, seccomp
 from flowctl_registry.sandbox.bubblewrap import INSIDE, find_user
 from flowctl_registry.sandbox.confinement import Confinement, Usage
 from flowctl_registry.sandbox.disk import give
@@ -40,13 +41,23 @@ class DockerSandbox:
             raise SandboxError(
                 f"the Docker engine at {self._engine.address} is on another machine", hint="Start one on this machine."
             )
+        self._sweep()
         root = os.geteuid() == 0
         self._user = find_user(user) if root else (os.geteuid(), os.getegid())
         self._gives = root
 
+    def _sweep(self) -> None:
+        """Remove containers of a service that was killed: they ended with it, and stayed."""
+        with self._engine.work("list sandboxes") as client:
+            for found in client.containers(all=True, filters={"label": _LABEL}):
+                if not cgroups.is_owner_alive(found["Labels"][_LABEL]):
+                    client.remove_container(found["Id"], force=True)
+
     def report(self) -> tuple[str, ...]:
         """See `Sandbox`."""
         told = ["bytes written are limited by looking twice a second: a burst may go beyond until it is noticed"]
+        if seccomp.program() is None:
+            told.append("system calls are filtered by the engine alone: libseccomp is missing")
         if not cgroups.places():
             told.append("which limit ended a build may not be told: the engine's control groups cannot be read")
         return tuple(told)
@@ -57,6 +68,7 @@ class DockerSandbox:
         order = {
             "limits": {"cpu_s": int(limits.cpu_s) + 1, "file_bytes": limits.file_bytes, "core_bytes": 0},
             "environment": sorted(confinement.environment), "stay": True,
+            "filter": base64.b64encode(seccomp.program() or b"").decode(),
             "proxy": f"{INSIDE}/proxy" if confinement.proxy else None,
         }  # fmt: skip
         places = {f"{INSIDE}/{Path(str(m.__file__)).name}": Path(str(m.__file__)) for m in (inside, relay)}
@@ -82,7 +94,7 @@ class DockerSandbox:
                 container = client.create_container(
                     self._image, entrypoint=["python3", "-I", "-S", f"{INSIDE}/inside.py", json.dumps(order)],
                     command=argv, environment=dict(confinement.environment), user=f"{uid}:{gid}",
-                    working_dir=confinement.folder, stdin_open=True, labels={_LABEL: str(os.getpid())},
+                    working_dir=confinement.folder, stdin_open=True, labels={_LABEL: cgroups.owner()},
                     host_config=host | {"CgroupnsMode": "private"}, hostname="build", healthcheck={"test": ["NONE"]},
                 )["Id"]  # fmt: skip
                 return DockerRun(client, container)
@@ -152,8 +164,14 @@ class DockerRun:
         """See `Running`."""
         from docker.errors import APIError
 
+        self._hang_up()
         with contextlib.suppress(APIError):  # it has ended
             self._client.kill(self._container)
+
+    def _hang_up(self) -> None:
+        """End the container's input, and so the container; the engine itself waits for who does not read."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def usage(self) -> Usage:
         """See `Running`. The engine removes the groups at the end; what they said last stays."""
@@ -174,11 +192,12 @@ class DockerRun:
         """See `Running`."""
         from docker.errors import APIError
 
+        self._hang_up()
+        self._attached.close()
         try:
             with contextlib.suppress(APIError):
                 self._client.remove_container(self._container, force=True)
         finally:
-            self._attached.close()
             self._client.close()
 
 

@@ -5,6 +5,7 @@ It is run by its path, by a Python that may be another than the registry's: `ins
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import resource
@@ -24,6 +25,9 @@ _LIMITS = {
 def main(told: str, argv: list[str]) -> int:
     """Do as told, then run the command. Returns only where it stays as the command's parent."""
     order: dict[str, Any] = json.loads(told)
+    if "started" in order:  # what fails before is the sandbox's fault, what fails later the command's
+        os.write(order["started"], b"1")
+        os.close(order["started"])
     if "parent" in order:
         _join(order["parent"], order["cgroups"])
     for name, value in order["limits"].items():
@@ -33,6 +37,8 @@ def main(told: str, argv: list[str]) -> int:
         resource.setrlimit(number, (limit, limit))
     for name in os.environ.keys() - set(order["environment"]):
         del os.environ[name]  # what Python and bubblewrap added
+    if order.get("filter"):
+        _filter(base64.b64decode(order["filter"]))
     if order.get("proxy"):
         _start_relay(order["proxy"])
     if order.get("stay"):
@@ -50,6 +56,19 @@ def _join(parent: int, groups: list[str]) -> None:
         os._exit(137)
     for procs in groups:
         Path(procs).write_text("0")
+
+
+def _filter(program: bytes) -> None:
+    """Refuse system calls from here on; bubblewrap does it itself."""
+    import ctypes
+
+    class Program(ctypes.Structure):
+        _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(38, 1, 0, 0, 0)  # PR_SET_NO_NEW_PRIVS
+    if libc.prctl(22, 2, ctypes.byref(Program(len(program) // 8, program)), 0, 0):  # PR_SET_SECCOMP, a filter
+        raise OSError(ctypes.get_errno(), "the filter of system calls is refused")
 
 
 def _become(argv: list[str]) -> int:
@@ -93,6 +112,10 @@ def _start_relay(proxy: str) -> None:
 
 def _stay(argv: list[str]) -> int:
     """Be process 1 of a container: it ends with the command, or when whoever holds its input is gone."""
+
+    import ctypes
+
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: the command cannot trace this process, so as to stop it
 
     def watch() -> None:
         while os.read(0, 4096):

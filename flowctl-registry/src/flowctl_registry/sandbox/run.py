@@ -13,6 +13,8 @@ from flowctl_registry.sandbox.disk import DiskWatch
 
 _TICK_S = 0.1
 """How often limits and the cancellation are looked at while nothing is printed."""
+_SETTLE_S = 2.0
+"""How long output may be under way after the end; it ends itself where no process is left."""
 _END_S = 10.0
 """How long killed processes may take to be gone; the kernel needs milliseconds."""
 
@@ -64,20 +66,21 @@ class _Watch:
         open_ = True
         with selectors.DefaultSelector() as selector:
             selector.register(self._running, selectors.EVENT_READ)
-            looked = 0.0
+            looked = ended_at = 0.0
             while code is None or open_:
                 if not open_:
                     time.sleep(_TICK_S / 10)  # it closed its output, or is about to be gone
-                elif selector.select(_TICK_S if code is None else 0):
+                elif selector.select(_TICK_S):
                     open_ = self._read()
                     if not open_:
                         selector.unregister(self._running)
-                elif code is not None:
+                elif code is not None and time.monotonic() - ended_at > _SETTLE_S:
                     break  # all processes are gone: nobody else prints
                 now = time.monotonic()
                 if now - looked >= _TICK_S or not open_:
                     looked = now
-                    code = self._running.poll() if code is None else code
+                    if code is None and (code := self._running.poll()) is not None:
+                        ended_at = now
                     if code is None and self._reached is None:
                         self._reached = self._limit(now)
                 if self._reached is not None and code is None:
