@@ -102,7 +102,7 @@ def attempt(*argv, **limits):
     print(outcome.exit_code, outcome.reached, said.decode().strip())
 attempt("sh", "-c", "id -u; touch made; cat " + sys.argv[3])
 attempt("sh", "-c", "yes", output_bytes=10)
-attempt("sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do sleep 60 & done; wait", processes=16)
+attempt(sys.argv[2], "-c", "import os\\nwhile True:\\n    try: os.fork()\\n    except OSError: pass", processes=16)
 attempt("sh", "-c", "while :; do :; done", cpu_s=1)
 attempt("sleep", "60", wall_s=0.5)
 """

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import pwd
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flowctl_registry.errors import SandboxError
-from flowctl_registry.sandbox import cgroups, inside, launch, processes, relay, seccomp
-from flowctl_registry.sandbox.confinement import Confinement, Usage
+from flowctl_registry.sandbox import cgroups, inside, launch, relay, seccomp
+from flowctl_registry.sandbox.bubblewrap_run import FAILED, BubblewrapRun
+from flowctl_registry.sandbox.confinement import Confinement
 from flowctl_registry.sandbox.disk import give
 from flowctl_registry.sandbox.system import fill_etc, system_arguments
+from flowctl_registry.sandbox.users import find_user
 
 INSIDE = "/run/flowctl"
 """Where the sandbox keeps its own parts."""
-_END_S = 10.0
-"""How long killed processes may take to be gone; the kernel needs milliseconds."""
-_SANDBOX_FAILED = "Try `bwrap --unshare-all --ro-bind / / true` as the service's user."
 
 
 class Bubblewrap:
@@ -57,7 +50,7 @@ class Bubblewrap:
                 "memory is limited for each process (RLIMIT_DATA) and for all by sampling: no memory cgroup can be made"
             )
         if "pids" not in found:
-            told.append("processes are limited by RLIMIT_NPROC: no pids cgroup can be made")
+            told.append("processes are limited by RLIMIT_NPROC, which a build meets as an error: no pids cgroup here")
         if "cpuacct" not in found:
             told.append("CPU seconds are counted by sampling: no cpu cgroup can be made")
         if seccomp.program() is None:
@@ -76,7 +69,7 @@ class Bubblewrap:
         except OSError as error:
             groups.remove()
             shutil.rmtree(session, ignore_errors=True)
-            raise SandboxError(f"the sandbox cannot be prepared: {error}", hint=_SANDBOX_FAILED) from error
+            raise SandboxError(f"the sandbox cannot be prepared: {error}", hint=FAILED) from error
 
     def _start(self, confinement: Confinement, argv: list[str], session: Path, groups: cgroups.Groups) -> BubblewrapRun:
         fill_etc(session)
@@ -157,136 +150,8 @@ class Bubblewrap:
         return process, told
 
 
-class BubblewrapRun:
-    """See `Running`."""
-
-    def __init__(
-        self, process: subprocess.Popen[bytes], pipes: tuple[int, int], confinement: Confinement, session: Path,
-        groups: cgroups.Groups,
-    ) -> None:  # fmt: skip
-        self._process = process
-        self._told, self._begun = pipes
-        os.set_blocking(self._begun, False)
-        self._has_begun = False
-        self._limits = confinement.limits
-        self._session = session
-        self._groups = groups
-        self._status: dict[str, int] = {}
-        self._said = b""
-        self._first: int | None = None
-        self._killed = False
-        self._head = b""
-        self._usage = Usage()
-        assert self._process.stdout is not None  # noqa: S101 - for mypy: it is a pipe
-        self._output = self._process.stdout.fileno()
-
-    def fileno(self) -> int:
-        """See `Running`."""
-        return self._output
-
-    def read(self) -> bytes:
-        """See `Running`."""
-        data = os.read(self._output, 65_536)
-        self._head = (self._head + data)[:2_000]
-        return data
-
-    def poll(self) -> int | None:
-        """See `Running`."""
-        self._hear()
-        if self._process.poll() is None or not self._first_is_gone():
-            return None
-        self._hear()
-        if self._has_begun or self._killed:
-            return self._status.get("exit-code", 128 + signal.SIGKILL)  # by us, or by the kernel: out of memory
-        with contextlib.suppress(OSError):
-            os.set_blocking(self._output, False)
-            while self.read():
-                pass
-        said = self._head.decode(errors="replace").strip()
-        raise SandboxError(f"the sandbox cannot be made: {said or 'bwrap said nothing'}", hint=_SANDBOX_FAILED)
-
-    def kill(self) -> None:
-        """See `Running`."""
-        self._killed = True
-        self._groups.kill()
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        if self._first is not None:
-            with contextlib.suppress(OSError):
-                signal.pidfd_send_signal(self._first, signal.SIGKILL)
-
-    def usage(self) -> Usage:
-        """See `Running`."""
-        counted = self._groups.usage()
-        if all(self._groups.has(controller) for controller in ("memory", "pids", "cpuacct")):
-            return counted
-        if first := self._status.get("child-pid"):
-            self._usage = processes.sample(first, self._limits, self._usage)
-        sampled = self._usage
-        if self._groups.has("memory") or self._groups.has("pids"):
-            sampled = replace(sampled, reached=None)
-        return Usage(
-            sampled.cpu_s if counted.cpu_s is None else counted.cpu_s,
-            sampled.peak_bytes if counted.peak_bytes is None else counted.peak_bytes,
-            counted.reached or sampled.reached,
-        )
-
-    def processes(self) -> Iterable[int]:
-        """See `Running`."""
-        return processes.members(self._status["child-pid"]) if "child-pid" in self._status else ()
-
-    def close(self) -> None:
-        """See `Running`."""
-        self.kill()
-        self._process.wait()
-        if not self._first_is_gone() and self._first is not None:
-            select.select([self._first], [], [], _END_S)
-        self._groups.remove()
-        for fd in (self._told, self._begun, self._first):
-            if fd is not None:
-                os.close(fd)
-        assert self._process.stdout is not None  # noqa: S101 - for mypy: it is a pipe
-        self._process.stdout.close()
-        shutil.rmtree(self._session, ignore_errors=True)
-
-    def _first_is_gone(self) -> bool:
-        """The first process ends after all others of its namespace."""
-        self._hear()
-        return self._first is None or bool(select.select([self._first], [], [], 0)[0])
-
-    def _hear(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self._told, 4_096):
-                self._said += data
-        *lines, self._said = self._said.split(b"\n")
-        for line in lines:
-            said: dict[str, Any] = json.loads(line) if line.strip() else {}
-            self._status |= {name: value for name, value in said.items() if isinstance(value, int)}
-        with contextlib.suppress(BlockingIOError):
-            self._has_begun = self._has_begun or bool(os.read(self._begun, 1))
-        if self._first is None and "child-pid" in self._status:
-            with contextlib.suppress(ProcessLookupError):
-                self._first = os.pidfd_open(self._status["child-pid"])
-
-
 def _memory(data: bytes) -> int:
     fd = os.memfd_create("flowctl")
     os.write(fd, data)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd
-
-
-def find_user(user: str) -> tuple[int, int]:
-    """The ids of who runs builds where the service is root. Raises SandboxError for root and for nobody known."""
-    try:
-        found = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-        uid, gid = found.pw_uid, found.pw_gid
-    except KeyError:
-        if not user.isdigit():
-            raise SandboxError(
-                f"there is no user {user} to run builds as", hint="Set sandbox.user to a user without any rights."
-            ) from None
-        uid = gid = int(user)
-    if uid == 0:
-        raise SandboxError("builds never run as root", hint="Set sandbox.user to a user without any rights.")
-    return uid, gid

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from flowctl_core.docker_engine.connect import DockerEngine, connect, engine_refusals
 from flowctl_registry.errors import SandboxError
 from flowctl_registry.sandbox import cgroups, inside, relay, seccomp
-from flowctl_registry.sandbox.bubblewrap import INSIDE, find_user
+from flowctl_registry.sandbox.bubblewrap import INSIDE
 from flowctl_registry.sandbox.confinement import Confinement, Usage
 from flowctl_registry.sandbox.disk import give
+from flowctl_registry.sandbox.users import find_user
 
 if TYPE_CHECKING:
     from docker import APIClient

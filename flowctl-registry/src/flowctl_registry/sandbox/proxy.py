@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fnmatch
 import logging
 import shutil
@@ -18,11 +17,12 @@ from types import TracebackType
 from flowctl_registry.errors import SandboxError
 from flowctl_registry.sandbox.addresses import AddressRules
 from flowctl_registry.sandbox.requests import BadRequest, Request, read_request
+from flowctl_registry.sandbox.tunnel import CHUNK, Visit, carry
 
 _log = logging.getLogger(__name__)
-_CHUNK = 65_536
 _CONNECT_S = 30.0
-_IDLE_S = 300.0
+_VISITS = 10_000
+"""Connections that are made, or refused with a reason, at most."""
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Addresses of a host, as text."""
 
@@ -42,18 +42,6 @@ class ProxyRules:
     """At one time."""
 
 
-@dataclass
-class Visit:
-    """A connection that was asked for."""
-
-    host: str
-    port: int
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    refused: str | None = None
-    """Why it was not made, or ended early."""
-
-
 class _RefusedError(Exception):
     def __init__(self, reason: str, status: str = "403 Forbidden") -> None:
         super().__init__(reason)
@@ -61,7 +49,7 @@ class _RefusedError(Exception):
 
 
 class Proxy:
-    """Runs in a thread of its own while it is open; `socket` is what a sandbox gets."""
+    """Runs in a thread of its own while it is open (`with`); `socket` is what a sandbox gets."""
 
     def __init__(self, rules: ProxyRules, resolve: Resolve | None = None) -> None:
         """Raises SandboxError where the rules cannot be understood."""
@@ -77,7 +65,7 @@ class Proxy:
         self._open: set[asyncio.Task[None]] = set()
         self._left = rules.bytes_total
         self.visits: list[Visit] = []
-        """Every connection asked for, refused ones too, in order."""
+        """Every connection asked for, refused ones too, in order; the first 10,000."""
 
     @property
     def socket(self) -> Path:
@@ -109,7 +97,7 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(wait(), self._loop).result()
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_unix_server(self._accept, self.socket, limit=_CHUNK)
+        self._server = await asyncio.start_unix_server(self._accept, self.socket, limit=CHUNK)
         self.socket.chmod(0o666)  # for the sandbox's user, who sees this socket and not its folder
 
     async def _stop(self) -> None:
@@ -124,7 +112,8 @@ class Proxy:
         assert task is not None  # noqa: S101 - for mypy: this is a coroutine
         self._open.add(task)
         try:
-            await self._serve(reader, writer)
+            if len(self._open) <= 2 * self._rules.connections:  # beyond that there is not even an answer
+                await self._serve(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # a side hung up, or the proxy closes
         finally:
@@ -137,6 +126,8 @@ class Proxy:
             async with asyncio.timeout(_CONNECT_S):
                 request = await read_request(reader)
                 visit = Visit(request.host, request.port)
+                if len(self.visits) >= _VISITS:
+                    raise _RefusedError("too many connections were asked for", "429 Too Many Requests")
                 self.visits.append(visit)
                 upstream, downstream = await self._connect(request)
         except (BadRequest, _RefusedError) as error:
@@ -158,9 +149,7 @@ class Proxy:
             else:
                 downstream.write(request.head)
                 visit.bytes_sent += len(request.head)
-            await asyncio.gather(
-                self._pump(reader, downstream, visit, up=True), self._pump(upstream, writer, visit, up=False)
-            )
+            await carry((reader, writer), (upstream, downstream), visit, self._take)
         except _RefusedError as error:
             visit.refused = str(error)
         finally:
@@ -193,29 +182,15 @@ class Proxy:
         reason = "it has no address"
         for address in found:
             try:
-                return await asyncio.open_connection(address, port, limit=_CHUNK)
+                return await asyncio.open_connection(address, port, limit=CHUNK)
             except OSError as error:
                 reason = error.strerror or str(error)
         raise _RefusedError(f"{host}:{port} cannot be reached: {reason}", "502 Bad Gateway")
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, visit: Visit, *, up: bool) -> None:
-        while True:
-            async with asyncio.timeout(_IDLE_S):
-                data = await source.read(_CHUNK)
-            if not data:
-                break
-            self._left -= len(data)
-            if self._left < 0:
-                sink.transport.abort()
-                raise _RefusedError("a build fetched more than it may (sandbox.fetch_bytes)")
-            if up:
-                visit.bytes_sent += len(data)
-            else:
-                visit.bytes_received += len(data)
-            sink.write(data)
-            await sink.drain()
-        with contextlib.suppress(OSError):
-            sink.write_eof()
+    def _take(self, count: int) -> None:
+        self._left -= count
+        if self._left < 0:
+            raise _RefusedError("a build fetched more than it may (sandbox.fetch_bytes)")
 
 
 async def _ask_system(host: str, port: int) -> list[str]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import h11
 
 _HEAD_BYTES = 65_536
+_HOST = re.compile(r"[a-z0-9._:%-]{1,253}")
 _HOP_BY_HOP = frozenset(
     {b"connection", b"proxy-connection", b"keep-alive", b"te", b"upgrade", b"proxy-authorization", b"host"}
 )
@@ -70,4 +72,7 @@ def _authority(text: str, default: int | None) -> tuple[str, int]:
         raise BadRequest(f"{text!r} is no host and port") from None
     if not host or port is None or url.path or url.query or url.username is not None:
         raise BadRequest(f"{text!r} is no host and port")
-    return host.lower().rstrip("."), port
+    host = host.lower().rstrip(".")
+    if not _HOST.fullmatch(host):
+        raise BadRequest("the name of the host is malformed")
+    return host, port
