@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from docker_engine import docker
 from flowctl_core.docker_engine.connect import DockerEngine
 from flowctl_core.models import Platform
-
-__all__ = ["docker"]
 
 ARM64_EMULATOR = Path("/proc/sys/fs/binfmt_misc/qemu-aarch64")
 COMPONENT = """\

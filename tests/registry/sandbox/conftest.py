@@ -7,12 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from docker_engine import docker
 from flowctl_registry.sandbox.bubblewrap import Bubblewrap
 from flowctl_registry.sandbox.docker import DockerSandbox
 from sandbox_box import IMAGE, Box, has_bwrap, system_image
-
-__all__ = ["docker"]
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import pytest
 from flowctl_registry.errors import SandboxError
 from flowctl_registry.sandbox import cgroups
 from flowctl_registry.sandbox.bubblewrap import Bubblewrap
+from flowctl_registry.sandbox.owner import owner
 from sandbox_box import Box, wait_gone
 
 
@@ -67,4 +68,4 @@ def test_what_is_not_there_is_the_sandbox_s_fault(bubble: Box, place: str, tmp_p
     with pytest.raises(SandboxError):
         bubble.run("true", read_only={"/given": tmp_path / "missing"} if place == "read_only" else {})
     for found in cgroups.places().values():
-        assert not list(found.folder.glob(f"flowctl-run-{cgroups.owner()}-*"))
+        assert not list(found.folder.glob(f"flowctl-run-{owner()}-*"))

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +79,9 @@ def test_groups_of_a_killed_service_are_removed_by_the_next(bubble: Box) -> None
         assert all(list(folder.glob(mark)) for folder in folders)
         service.kill()
     assert wait_gone("3600.77")
-    cgroups.places()
+    assert list(Path(tempfile.gettempdir()).glob(f"flowctl-sandbox-{service.pid}-*"))
+    assert bubble.run("true").outcome.exit_code == 0
+    assert not list(Path(tempfile.gettempdir()).glob(f"flowctl-sandbox-{service.pid}-*"))
     assert not [group for folder in folders for group in folder.glob(mark)]
 
 

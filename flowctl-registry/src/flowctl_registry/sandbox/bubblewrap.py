@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +61,7 @@ class Bubblewrap:
 
     def start(self, confinement: Confinement, argv: list[str]) -> BubblewrapRun:
         """See `Sandbox`."""
-        session = Path(tempfile.mkdtemp(prefix="flowctl-sandbox-"))
+        session = new_folder("flowctl-sandbox")
         groups = cgroups.make(confinement.limits, self._cgroup)
         try:
             return self._start(confinement, argv, session, groups)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowctl_registry.sandbox.confinement import Limits, Reached, Usage
+from flowctl_registry.sandbox.owner import is_owner_alive, owner
 
 _PREFIX = "flowctl-run-"
 _NEEDED = ("memory", "pids", "cpuacct")
@@ -212,22 +213,6 @@ def _sweep(folder: Path) -> None:
             Groups({"": Place(old, 1)}, ours=True).kill()
             with contextlib.suppress(OSError):
                 old.rmdir()
-
-
-def owner() -> str:
-    """Names this process among all that ever ran on this machine since its start."""
-    return f"{os.getpid()}-{_started(os.getpid())}"
-
-
-def is_owner_alive(name: str) -> bool:
-    """Whether the process of that name still runs."""
-    pid, _, started = name.partition("-")
-    return pid.isdigit() and _started(int(pid)) == started
-
-
-def _started(pid: int) -> str:
-    """When a process began, in the kernel's ticks: tells it from a later one of the same number."""
-    return (_read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split() or ["0"] * 20)[19]
 
 
 def _read(file: Path) -> str:

@@ -17,6 +17,7 @@ from flowctl_registry.sandbox import cgroups, inside, relay, seccomp
 from flowctl_registry.sandbox.bubblewrap import INSIDE
 from flowctl_registry.sandbox.confinement import Confinement, Usage
 from flowctl_registry.sandbox.disk import give
+from flowctl_registry.sandbox.owner import is_owner_alive, owner
 from flowctl_registry.sandbox.users import find_user
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class DockerSandbox:
         """Remove containers of a service that was killed: they ended with it, and stayed."""
         with self._engine.work("list sandboxes") as client:
             for found in client.containers(all=True, filters={"label": _LABEL}):
-                if not cgroups.is_owner_alive(found["Labels"][_LABEL]):
+                if not is_owner_alive(found["Labels"][_LABEL]):
                     client.remove_container(found["Id"], force=True)
 
     def report(self) -> tuple[str, ...]:
@@ -95,7 +96,7 @@ class DockerSandbox:
                 container = client.create_container(
                     self._image, entrypoint=["python3", "-I", "-S", f"{INSIDE}/inside.py", json.dumps(order)],
                     command=argv, environment=dict(confinement.environment), user=f"{uid}:{gid}",
-                    working_dir=confinement.folder, stdin_open=True, labels={_LABEL: cgroups.owner()},
+                    working_dir=confinement.folder, stdin_open=True, labels={_LABEL: owner()},
                     host_config=host | {"CgroupnsMode": "private"}, hostname="build", healthcheck={"test": ["NONE"]},
                 )["Id"]  # fmt: skip
                 return DockerRun(client, container)

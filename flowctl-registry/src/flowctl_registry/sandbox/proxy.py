@@ -7,7 +7,6 @@ import fnmatch
 import logging
 import shutil
 import socket
-import tempfile
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -75,7 +74,7 @@ class Proxy:
         return self._folder / "proxy"
 
     def __enter__(self) -> Proxy:
-        self._folder = Path(tempfile.mkdtemp(prefix="flowctl-proxy-"))
+        self._folder = new_folder("flowctl-proxy")
         self._thread.start()
         self._call(self._listen())
         return self
