@@ -15,6 +15,7 @@ from flowctl_registry.sandbox import cgroups, inside, launch, relay, seccomp
 from flowctl_registry.sandbox.bubblewrap_run import FAILED, BubblewrapRun
 from flowctl_registry.sandbox.confinement import Confinement
 from flowctl_registry.sandbox.disk import give
+from flowctl_registry.sandbox.owner import new_folder
 from flowctl_registry.sandbox.system import fill_etc, system_arguments
 from flowctl_registry.sandbox.users import find_user
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -32,8 +33,9 @@ def new_folder(kind: str) -> Path:
     """A temporary folder for this process's user alone; those of processes that are gone are removed."""
     top = Path(tempfile.gettempdir())
     for old in top.glob(f"{kind}-*"):
-        if not old.is_symlink() and old.stat().st_uid == os.geteuid() and not is_owner_alive(_owner_of(old, kind)):
-            shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process removes it too
+            if old.lstat().st_uid == os.geteuid() and not is_owner_alive(_owner_of(old, kind)):
+                shutil.rmtree(old, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{kind}-{owner()}-"))
 
 

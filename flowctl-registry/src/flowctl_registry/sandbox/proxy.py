@@ -15,6 +15,7 @@ from types import TracebackType
 
 from flowctl_registry.errors import SandboxError
 from flowctl_registry.sandbox.addresses import AddressRules
+from flowctl_registry.sandbox.owner import new_folder
 from flowctl_registry.sandbox.requests import BadRequest, Request, read_request
 from flowctl_registry.sandbox.tunnel import CHUNK, Visit, carry
 
