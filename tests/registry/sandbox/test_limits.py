@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -161,3 +162,23 @@ def test_nothing_is_left_of_a_run(bubble: Box) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
     for place in cgroups.places().values():
         assert not list(place.folder.glob("flowctl-run-*"))
+
+
+def test_runs_beside_each_other_do_not_meet(bubble: Box, tmp_path: Path) -> None:
+    """Each ends for its own reason, and none holds another's output open."""
+    ends: dict[int, str | None] = {}
+
+    def attempt(number: int) -> None:
+        work = tmp_path / f"work{number}"
+        work.mkdir()
+        box = Box(bubble.sandbox, work, True)
+        script = f"echo {number} > mine; cat /work/mine; sleep {0 if number % 2 else 3600}"
+        ran = box.run("sh", "-c", script, wall_s=2)
+        ends[number] = ran.outcome.reached if ran.output == f"{number}\n" else ran.output
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert ends == {number: None if number % 2 else "wall" for number in range(6)}
