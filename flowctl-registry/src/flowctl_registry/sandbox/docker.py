@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import logging
 import os
 import socket
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowctl_core.docker_engine.connect import DockerEngine, connect, engine_refusals
+from flowctl_core.errors import EngineError
 from flowctl_registry.errors import SandboxError
 from flowctl_registry.sandbox import cgroups, inside, relay, seccomp
 from flowctl_registry.sandbox.bubblewrap import INSIDE
@@ -23,6 +25,7 @@ from flowctl_registry.sandbox.users import find_user
 if TYPE_CHECKING:
     from docker import APIClient
 
+_log = logging.getLogger(__name__)
 _LABEL = "io.flowctl.sandbox"
 
 
@@ -167,8 +170,8 @@ class DockerRun:
         from docker.errors import APIError
 
         self._hang_up()
-        with contextlib.suppress(APIError):  # it has ended
-            self._client.kill(self._container)
+        with engine_refusals(self._client.base_url, "cannot end a sandbox"), contextlib.suppress(APIError):
+            self._client.kill(self._container)  # refused when it has ended
 
     def _hang_up(self) -> None:
         """End the container's input, and so the container; the engine itself waits for who does not read."""
@@ -192,13 +195,13 @@ class DockerRun:
 
     def close(self) -> None:
         """See `Running`."""
-        from docker.errors import APIError
-
         self._hang_up()
         self._attached.close()
         try:
-            with contextlib.suppress(APIError):
+            with engine_refusals(self._client.base_url, "cannot remove a sandbox"):
                 self._client.remove_container(self._container, force=True)
+        except EngineError as error:
+            _log.warning("%s; it has ended, and the next start of the service removes it", error)
         finally:
             self._client.close()
 

@@ -62,6 +62,7 @@ class UnconfinedRun:
     def __init__(self, process: subprocess.Popen[bytes], groups: cgroups.Groups) -> None:
         self._process = process
         self._groups = groups
+        self._ended = False
         assert process.stdout is not None  # noqa: S101 - for mypy: it is a pipe
         self._output = process.stdout
 
@@ -83,8 +84,10 @@ class UnconfinedRun:
 
     def kill(self) -> None:
         """See `Running`."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if not self._ended:  # later another group may have its number
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._ended = self._process.returncode is not None
         self._groups.kill()
 
     def usage(self) -> Usage:
