@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowctl_registry.sandbox.disk import remove
+from flowctl_registry.sandbox.owner import owner
 from sandbox_box import Box, wait_gone
 
 
@@ -161,7 +162,7 @@ def test_nothing_is_left_of_a_run(bubble: Box) -> None:
     assert bubble.run("true").outcome.exit_code == 0
     assert len(os.listdir("/proc/self/fd")) == before
     for place in cgroups.places().values():
-        assert not list(place.folder.glob("flowctl-run-*"))
+        assert not list(place.folder.glob(f"flowctl-run-{owner()}-*"))
 
 
 def test_runs_beside_each_other_do_not_meet(bubble: Box, tmp_path: Path) -> None:
