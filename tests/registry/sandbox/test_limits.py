@@ -173,7 +173,7 @@ def test_runs_beside_each_other_do_not_meet(bubble: Box, tmp_path: Path) -> None
         work = tmp_path / f"work{number}"
         work.mkdir()
         box = Box(bubble.sandbox, work, True)
-        script = f"echo {number} > mine; cat /work/mine; sleep {0 if number % 2 else 3600}"
+        script = f"echo {number} > mine; cat mine; sleep {0 if number % 2 else 3600}"
         ran = box.run("sh", "-c", script, wall_s=2)
         ends[number] = ran.outcome.reached if ran.output == f"{number}\n" else ran.output
 
