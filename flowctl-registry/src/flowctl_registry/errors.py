@@ -129,3 +129,11 @@ class DamagedError(RegistryError):
     code = "damaged"
     exit_code = 81
     http_status = 500
+
+
+class SandboxError(RegistryError):
+    """No sandbox works on this machine, or one cannot be made as asked."""
+
+    code = "sandbox"
+    exit_code = 82
+    http_status = 503

@@ -197,6 +197,43 @@ class Hooks(Section):
     """Pause before the second try; each further one is four times as long, one day at most."""
 
 
+class Sandbox(Section):
+    """How builds are confined (docs/operators/build-sandbox.md)."""
+
+    kind: Literal["auto", "bubblewrap", "docker", "none"] = "auto"
+    """`auto` takes the best that works here; `none` works only with `--unsandboxed`."""
+    user: str = "nobody"
+    """Name or number of the user that builds run as where the service is root."""
+    image: str | None = None
+    """Image for builds in Docker; it has Python 3.11 or newer, and all that builds need."""
+    cgroup: Path | None = None
+    """A control group (version 2) that was delegated for builds; default: the service's own."""
+    cpu_s: float = Field(7_200, gt=0)
+    """Processor time of one command, all its processes together."""
+    wall_s: float = Field(1_800, gt=0)
+    """How long one command may take."""
+    memory_bytes: int = Field(4_000_000_000, ge=64_000_000)
+    """Memory of one command, all its processes and its /tmp together."""
+    processes: int = Field(1_024, ge=16)
+    """Processes and threads of one command at one time."""
+    file_bytes: int = Field(4_000_000_000, gt=0)
+    """One file that a command writes."""
+    disk_bytes: int = Field(20_000_000_000, gt=0)
+    """What a command may add to its folders."""
+    output_bytes: int = Field(50_000_000, gt=0)
+    """What a command may print."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that fetches may reach, as globs (`*.example.org`); empty: none."""
+    ports: tuple[int, ...] = (443, 80)
+    """Ports that fetches may reach."""
+    allow_private: tuple[str, ...] = ()
+    """Private networks (CIDR) or names of hosts that fetches may reach all the same: your own mirrors."""
+    fetch_bytes: int = Field(10_000_000_000, gt=0)
+    """What one fetch may send and receive."""
+    fetch_connections: int = Field(256, gt=0)
+    """Connections of one fetch at one time."""
+
+
 class Telemetry(Section):
     """Logs and traces."""
 
@@ -232,6 +269,7 @@ class Settings(Section):
     builds: Builds = Builds()
     sources: Sources = Sources()
     hooks: Hooks = Hooks()
+    sandbox: Sandbox = Sandbox()
     telemetry: Telemetry = Telemetry()
 
     @property

@@ -19,13 +19,13 @@ from typing import Any
 from sqlalchemy import select, update
 
 from flowctl_core.errors import ConfigError, FlowctlError
-from flowctl_registry.child import END
 from flowctl_registry.builds import queue, records, registration
 from flowctl_registry.builds.jobs import Jobs, StepFunction
 from flowctl_registry.builds.performing import Performer
 from flowctl_registry.builds.registration import Watch, Worker
 from flowctl_registry.builds.runs import Run
 from flowctl_registry.builds.workflow import Result
+from flowctl_registry.child import END
 from flowctl_registry.database.build_tables import builds, workers
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import claims

@@ -13,12 +13,12 @@ from typing import Any
 from flowctl_core.errors import ConfigError
 from flowctl_core.store.lock import file_lock
 from flowctl_registry.blobs.store import BlobStore
+from flowctl_registry.child import END
 from flowctl_registry.database import migrate
 from flowctl_registry.database.engine import open_engine
 from flowctl_registry.errors import BadRequestError
 from flowctl_registry.settings import Settings
 from flowctl_registry.signer.attesting import attest
-from flowctl_registry.child import END
 from flowctl_registry.signer.index import Index
 from flowctl_registry.signer.keys import SignerKeys, folder_of
 from flowctl_registry.signer.server import listen, serve
