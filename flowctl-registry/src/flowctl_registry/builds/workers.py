@@ -255,7 +255,10 @@ def run(
     slots: int = 1,
     parent: int | None = None,
 ) -> None:
-    """Be a worker until SIGTERM; with `parent`, until that process ends it by END, or is gone. Raises ConfigError, UnavailableError."""
+    """Be a worker until SIGTERM; with `parent`, until that process ends it by END, or is gone.
+
+    Raises ConfigError, UnavailableError.
+    """
     services = Services.open(settings)
     me = Worker(worker_id or socket.gethostname(), uuid.uuid4().hex[:16], labels or {}, slots)
     worker = BuildWorker(services, me, steps(services))

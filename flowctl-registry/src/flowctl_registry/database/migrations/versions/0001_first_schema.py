@@ -180,7 +180,7 @@ def upgrade() -> None:
     op.create_table(
         "hooks",
         sa.Column("id", sa.String(length=32), nullable=False),
-        sa.Column("namespace", sa.String(length=128), nullable=False),
+        sa.Column("namespace", _text(128), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("secret", sa.String(length=128), nullable=False),
         sa.Column("events", sa.JSON(), nullable=False),
@@ -223,7 +223,7 @@ def upgrade() -> None:
     op.create_table(
         "sources",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("namespace", sa.String(length=128), nullable=False),
+        sa.Column("namespace", _text(128), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("repository", sa.Text(), nullable=False),
