@@ -167,7 +167,7 @@ class _Durations:
             builds.c.state == "succeeded", builds.c.started_at.is_not(None), *conditions
         )
         took = [
-            (row.finished_at - row.started_at).total_seconds()
+            max(0.0, (row.finished_at - row.started_at).total_seconds())
             for row in self._connection.execute(query.order_by(builds.c.finished_at.desc()).limit(_SAMPLES))
         ]
         return sum(took) / len(took) if took else None

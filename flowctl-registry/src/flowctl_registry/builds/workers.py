@@ -30,6 +30,7 @@ from flowctl_registry.database.build_tables import builds, workers
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import claims
 from flowctl_registry.models.build import BuildProblem, BuildState
+from flowctl_registry.observability.logs import BUILD_ID
 from flowctl_registry.services import Services
 from flowctl_registry.settings import Settings
 
@@ -217,11 +218,12 @@ class BuildWorker:
     def _ended(self, run: Run, result: Result) -> bool:
         """The workflow is over: record how. False: another run goes on. Called in a thread of the engine."""
         claim = run.claim
+        BUILD_ID.set(claim.build_id)
         problem = BuildProblem.model_validate(result["problem"]) if "problem" in result else None
         state: BuildState = "failed" if problem is not None else "cancelled" if "cancelled" in result else "succeeded"
         try:
             self._performer.persist(run, lambda c: records.end(c, claim.build_id, claim.token, state, problem))
-            _LOG.info("build %s: %s", claim.build_id, state)
+            _LOG.info("the build has ended: %s", state)
             mine = True
         except records.FencedError:
             run.end("replaced")
