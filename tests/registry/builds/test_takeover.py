@@ -162,6 +162,37 @@ def test_a_labelled_worker_that_dies_is_followed_by_the_next(open_farm: Callable
     ended_once(farm, build_id)
 
 
+def test_a_labelled_worker_that_is_stopped_leaves_its_platform_to_the_next(open_farm: Callable[..., Farm]) -> None:
+    farm = open_farm(builds__placements={"darwin/*": "platform=darwin"}, builds__stop_s=0.2)
+    farm.plan(platforms=["darwin/arm64"], seconds={"build": 30})
+    farm.worker("linux")
+    mac = farm.worker("mac", label="platform=darwin")
+    build_id = farm.queue()
+    farm.wait_begun(build_id, "build")
+    assert mac.stop() == 0
+    farm.plan()
+    farm.worker("mac2", label="platform=darwin")
+    assert farm.wait_ended(build_id) == ["succeeded"]
+    ended_once(farm, build_id)
+
+
+def test_a_platform_goes_on_elsewhere_while_the_builds_worker_is_lost(open_farm: Callable[..., Farm]) -> None:
+    farm = open_farm(builds__placements={"darwin/*": "platform=darwin"})
+    farm.plan(platforms=["darwin/arm64"], seconds={"build": 8})
+    one = farm.worker("one")
+    farm.worker("mac", label="platform=darwin")
+    build_id = farm.queue()
+    farm.wait_begun(build_id, "build")
+    one.process.kill()
+    one.process.wait()
+    farm.wait(lambda: farm.build(build_id).state == "queued")
+    assert farm.steps(build_id)["build darwin/arm64"].state == "running"
+    farm.worker("two")
+    assert farm.wait_ended(build_id) == ["succeeded"]
+    assert len(farm.journal(build=build_id, step="build", what="begin")) == 1
+    ended_once(farm, build_id)
+
+
 def test_cancelling_reaches_labelled_workers(open_farm: Callable[..., Farm]) -> None:
     farm = open_farm(builds__placements={"darwin/*": "platform=darwin"})
     farm.plan(platforms=["darwin/arm64"], seconds={"build": 60})

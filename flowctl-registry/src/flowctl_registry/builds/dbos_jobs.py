@@ -122,8 +122,10 @@ class DbosJobs(Jobs):
         """Platforms of other workers' builds that are done here."""
         return list(self._helping.values())
 
-    def forget(self, days: int) -> None:
-        """Remove the history of workflows that ended so long ago."""
+    def forget(self, days: int, gone: list[str]) -> None:
+        """Remove the history of workflows that ended so long ago, and the queues of workers that are gone."""
+        for worker in gone:
+            DBOS.delete_queue(f"worker {worker}")
         before = (datetime.now(UTC) - timedelta(days=days)).isoformat()
         ended = DBOS.list_workflows(
             status=[*_OVER, "CANCELLED"], end_time=before, limit=_FORGET_AT_ONCE, load_input=False, load_output=False
@@ -174,6 +176,8 @@ class DbosJobs(Jobs):
     async def _step(self, run: Run, step: str, platform: str) -> Result:
         async def work() -> Result:
             done = await _loop().run_in_executor(self._threads, self._performer.perform, run, step, platform)
+            if done is None and not run.owner and run.stop != "stopping":
+                return {"cancelled": True}  # the build is over, or another worker does this: then nobody hears it
             return done if done is not None else await self._park(run)
 
         result: Result = await DBOS.run_step_async({"name": f"{step} {platform}".rstrip()}, work)
@@ -213,8 +217,6 @@ class DbosJobs(Jobs):
 
     async def _park(self, run: Run) -> NoReturn:
         """Not an answer and not a failure: nothing may be recorded, since another run goes on from here."""
-        if not run.owner:
-            raise RuntimeError("another worker does this platform")  # the engine drops what one that was replaced says
         if self._runs.get(run.claim.build_id) is run:
             del self._runs[run.claim.build_id]
         self._released(run)

@@ -67,5 +67,5 @@ class Jobs(Protocol):
     def adopt(self, living: set[str]) -> None:
         """Go on with platforms that a worker with our labels had begun, and that is none of `living`."""
 
-    def forget(self, days: int) -> None:
-        """Remove the history of workflows that ended so long ago."""
+    def forget(self, days: int, gone: list[str]) -> None:
+        """Remove the history of workflows that ended so long ago, and what is kept for workers that are `gone`."""

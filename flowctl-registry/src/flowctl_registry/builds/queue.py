@@ -77,10 +77,13 @@ def in_order(waiting: Iterable[Waiting], running: Counter[str], limit: int = 0) 
     return ordered
 
 
+def is_waiting(connection: Connection) -> bool:
+    """Is there anything to take?"""
+    return connection.execute(select(builds.c.id).where(builds.c.state == "queued").limit(1)).first() is not None
+
+
 def take(connection: Connection, worker: str, limit: int) -> Claim | None:
     """Take the next build for a worker; None when there is nothing to do. One transaction of `writing`."""
-    if connection.execute(select(builds.c.id).where(builds.c.state == "queued").limit(1)).first() is None:
-        return None
     if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     ordered = in_order(_waiting(connection), _running(connection), limit)

@@ -112,20 +112,22 @@ def end(connection: Connection, build_id: str, token: str, state: BuildState, pr
         claims.release(connection, build_id)
 
 
-def close_steps(connection: Connection, build_id: str, state: StepState) -> None:
-    """Steps that nobody does any more."""
-    connection.execute(
-        update(build_steps)
-        .where(build_steps.c.build_id == build_id, build_steps.c.state == "running")
-        .values(state=state, ended_at=now(connection))
-    )
+def close_steps(connection: Connection, build_id: str, state: StepState, worker: str | None = None) -> None:
+    """Steps that nobody does any more; with a worker, only its own."""
+    which = [build_steps.c.build_id == build_id, build_steps.c.state == "running"]
+    if worker is not None:
+        which.append(build_steps.c.worker == worker)
+    connection.execute(update(build_steps).where(*which).values(state=state, ended_at=now(connection)))
 
 
 def _hold(connection: Connection, doing: Doing, **values: Any) -> None:
     """Lock the build's row. Raises FencedError when it is not ours."""
-    mine = [builds.c.claim == doing.token] if doing.owner else []
-    change = update(builds).where(builds.c.id == doing.build_id, builds.c.state == "running", *mine)
-    if connection.execute(change.values(values or {"state": "running"})).rowcount == 0:
+    if doing.owner:
+        mine = [builds.c.state == "running", builds.c.claim == doing.token]
+    else:  # while the build's own worker is lost it waits for another one: its steps elsewhere go on
+        mine = [builds.c.state.in_(("running", "queued"))]
+    change = update(builds).where(builds.c.id == doing.build_id, *mine)
+    if connection.execute(change.values(values or {"state": builds.c.state})).rowcount == 0:
         raise FencedError(doing.build_id)
 
 

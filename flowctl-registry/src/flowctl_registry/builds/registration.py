@@ -10,11 +10,11 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, or_, select, update
+from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
 from flowctl_registry.builds.records import close_steps
 from flowctl_registry.database.build_tables import builds, workers
@@ -96,7 +96,7 @@ def give_back(connection: Connection, *which: Any, lost: bool = True) -> list[st
     query = select(builds.c.id, builds.c.takeovers, builds.c.cancelled_by, builds.c.worker)
     rows = connection.execute(query.where(builds.c.state == "running", *which)).all()
     for row in rows:
-        values: dict[str, object] = {"state": "queued", "claim": None, "takeovers": row.takeovers + int(lost)}
+        values: dict[str, Any] = {"state": "queued", "claim": None, "takeovers": row.takeovers + int(lost)}
         if row.cancelled_by is not None:
             values |= {"state": "cancelled", "finished_at": moment, "phase": None}
         elif row.takeovers + int(lost) >= TAKEOVERS:
@@ -108,10 +108,25 @@ def give_back(connection: Connection, *which: Any, lost: bool = True) -> list[st
             told = problem.model_dump(mode="json", exclude_defaults=True)
             values |= {"state": "failed", "finished_at": moment, "phase": None, "problem": told}
         connection.execute(update(builds).where(builds.c.id == row.id).values(values))
-        close_steps(connection, row.id, "cancelled" if values["state"] == "cancelled" else "failed")
+        if values["state"] == "queued":
+            close_steps(connection, row.id, "failed", row.worker)
+        else:
+            close_steps(connection, row.id, values["state"])
         if lost:
             _LOG.warning("worker %s is gone: build %s is %s", row.worker, row.id, values["state"])
     return [row.id for row in rows]
+
+
+def forget(engine: Engine, days: int) -> list[str]:
+    """Remove workers that were stopped so long ago; their ids."""
+
+    def change(connection: Connection) -> list[str]:
+        before = now(connection) - timedelta(days=days)
+        return list(
+            connection.execute(delete(workers).where(workers.c.stopped_at < before).returning(workers.c.id)).scalars()
+        )
+
+    return writing(engine, change)
 
 
 class Watch:

@@ -146,7 +146,10 @@ class BuildWorker:
 
     def _takes_more(self) -> bool:
         """A worker with labels keeps its slots for what only it can do."""
-        return not self._worker.labels and not self._stopping.is_set() and len(self._runs) < self._worker.slots
+        if self._worker.labels or self._stopping.is_set() or len(self._runs) >= self._worker.slots:
+            return False
+        with reading(self._services.engine) as connection:
+            return queue.is_waiting(connection)
 
     def _look_for_cancelled(self) -> None:
         helped = self._jobs.helping()
@@ -181,7 +184,8 @@ class BuildWorker:
                     self._renew()
                 if time.monotonic() - forgot > _FORGET_S:
                     forgot = time.monotonic()
-                    self._jobs.forget(self._settings.history_days)
+                    days = self._settings.history_days
+                    self._jobs.forget(days, registration.forget(self._services.engine, days))
                 away = False
             except Exception as error:  # noqa: BLE001 - whatever it is, the heart must go on
                 self._watch.forget()
