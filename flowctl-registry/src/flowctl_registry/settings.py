@@ -151,6 +151,16 @@ class Builds(Section):
     """A worker whose heartbeat stands still for so long has lost its builds to others."""
     stop_s: float = Field(20, ge=0)
     """How long steps may end after SIGTERM; what has not ended then is done anew elsewhere."""
+    python: Path | None = None
+    """Python of the environment with flowctl and the builders that builds run from; default: the registry's own."""
+    readable: tuple[Path, ...] = ()
+    """Files and folders that builds may read: toolchains outside /usr (their `bin` is on PATH), advisories."""
+    environment: dict[str, str] = {}
+    """Variables that builds get, never secrets: where mirrors are (`GOPROXY`, `UV_DEFAULT_INDEX`), `RUSTUP_HOME`."""
+    config: Path | None = None
+    """flowctl's configuration for builds: base images, advisories, platforms."""
+    seed: Path | None = None
+    """Caches that a build begins with a copy of, laid out as `cache/` in a workspace; no build writes there."""
     history_days: int = Field(14, ge=1)
     """How long the job engine remembers builds that ended."""
 
