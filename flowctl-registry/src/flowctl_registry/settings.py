@@ -212,6 +212,8 @@ class Sandbox(Section):
 
     kind: Literal["auto", "bubblewrap", "docker", "none"] = "auto"
     """`auto` takes the best that works here; `none` works only with `--unsandboxed`."""
+    unsandboxed: bool = False
+    """Build without a sandbox where none works (`--unsandboxed`): only on a machine that holds nothing of worth."""
     user: str = "nobody"
     """Name or number of the user that builds run as where the service is root."""
     image: str | None = None

@@ -119,6 +119,20 @@ def test_a_worker_beside_a_registry_without_one(open_registry: Callable[..., Any
         engine.dispose()
 
 
+def test_no_builds_are_done_where_no_sandbox_works(open_registry: Callable[..., Any]) -> None:
+    with open_registry(builds__embedded_slots=1, sandbox__kind="none") as registry:
+        engine, serve = engine_of(registry), registry.api[0]
+        build_id = queue(engine)
+        wait(lambda: "no builds are done here" in serve.text())
+        assert "--unsandboxed" in serve.text()
+        worker = registry.command("worker", "--id", "beside", code=82)
+        assert "builds without a sandbox are refused" in worker.stderr
+        with reading(engine) as connection:
+            assert connection.execute(select(builds.c.state).where(builds.c.id == build_id)).scalar_one() == "queued"
+            assert not connection.execute(select(workers)).all()
+        engine.dispose()
+
+
 @pytest.mark.parametrize("label", ["darwin", "=x", "platform=", "a=b,c"])
 def test_a_label_that_is_none(label: str, tmp_path: Path) -> None:
     done = subprocess.run([PROGRAM, "worker", "--data", tmp_path, "--labels", label], capture_output=True, text=True)

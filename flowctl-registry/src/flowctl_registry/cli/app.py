@@ -10,7 +10,7 @@ import typer
 
 from flowctl_registry.cli import audit, namespace, publisher, signer, storage, token
 from flowctl_registry.cli import worker as worker_command
-from flowctl_registry.cli.session import Config, Data
+from flowctl_registry.cli.session import Config, Data, Unsandboxed
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -54,6 +54,7 @@ def serve(
         Path | None, typer.Option(metavar="FILE", help="Serve https with this certificate chain (PEM).")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key (PEM).")] = None,
+    unsandboxed: Unsandboxed = False,
 ) -> None:
     """Serve the registry; with nothing configured, an embedded one in ./registry-data."""
     from flowctl_registry.server import serve as run_server
@@ -67,5 +68,6 @@ def serve(
             server__port=port,
             server__tls_certificate=tls_certificate,
             server__tls_key=tls_key,
+            sandbox__unsandboxed=unsandboxed or None,
         )
     )

@@ -21,6 +21,11 @@ Config = Annotated[
 ]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of an embedded registry.", metavar="FOLDER")]
 
+Unsandboxed = Annotated[
+    bool,
+    typer.Option("--unsandboxed", help="Do builds without a sandbox where none works: only where nothing is of worth."),
+]
+
 
 @contextmanager
 def database(config: Path | None, data: Path | None) -> Iterator[tuple[Settings, Engine]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flowctl_core.errors import UsageError
-from flowctl_registry.cli.session import Config, Data
+from flowctl_registry.cli.session import Config, Data, Unsandboxed
 
 
 def worker(
@@ -23,18 +23,19 @@ def worker(
     id_: Annotated[
         str | None, typer.Option("--id", metavar="NAME", help="Its name, always the same; default: the host's.")
     ] = None,
+    unsandboxed: Unsandboxed = False,
     config: Config = None,
     data: Data = None,
 ) -> None:
     """Do builds until SIGTERM."""
-    from flowctl_registry.builds.steps import step_functions
-    from flowctl_registry.builds.workers import run
+    from flowctl_registry.builds.real import run_worker
     from flowctl_registry.observability.logs import configure
     from flowctl_registry.settings import load_settings
 
-    settings = load_settings(config, data=data)
+    asked = _parsed(labels or [])
+    settings = load_settings(config, data=data, sandbox__unsandboxed=unsandboxed or None)
     configure(settings.telemetry)
-    run(settings, step_functions, worker_id=id_, labels=_parsed(labels or []), slots=slots)
+    run_worker(settings, worker_id=id_, labels=asked, slots=slots)
 
 
 def _parsed(labels: list[str]) -> dict[str, str]:

@@ -1,0 +1,56 @@
+"""Workers with the real steps, in the sandbox that this machine has."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Mapping
+
+from flowctl_core.errors import FlowctlError
+from flowctl_registry.builds.steps import step_functions
+from flowctl_registry.builds.workers import embedded_id, run
+from flowctl_registry.child import END
+from flowctl_registry.sandbox.choose import choose
+from flowctl_registry.sandbox.confinement import Sandbox
+from flowctl_registry.settings import Settings
+
+_LOG = logging.getLogger(__name__)
+_LOOK_S = 0.5
+
+
+def run_worker(settings: Settings, *, worker_id: str | None, labels: Mapping[str, str], slots: int) -> None:
+    """Be a worker of its own. Raises SandboxError, ConfigError, UnavailableError."""
+    sandbox = _sandbox(settings)
+    run(settings, lambda services: step_functions(services, sandbox), worker_id=worker_id, labels=labels, slots=slots)
+
+
+def run_embedded(settings: Settings, parent: int) -> None:
+    """Be the worker of `serve`; where no sandbox works, say so and do no builds.
+
+    Raises ConfigError, UnavailableError.
+    """
+    try:
+        sandbox = _sandbox(settings)
+    except FlowctlError as error:
+        _LOG.error("no builds are done here: %s (%s)", error.message, error.hint)
+        _wait(parent)
+        return
+    slots = settings.builds.embedded_slots
+    identity = embedded_id(settings)
+    run(settings, lambda services: step_functions(services, sandbox), worker_id=identity, slots=slots, parent=parent)
+
+
+def _sandbox(settings: Settings) -> Sandbox:
+    found = choose(settings.sandbox, unsandboxed=settings.sandbox.unsandboxed)
+    for sentence in found.report():
+        _LOG.warning("sandbox of builds: %s", sentence)
+    return found
+
+
+def _wait(parent: int) -> None:
+    ended = threading.Event()
+    signal.signal(END, lambda _number, _frame: ended.set())
+    while not ended.wait(_LOOK_S) and os.getppid() == parent:
+        pass
