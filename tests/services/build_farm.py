@@ -144,6 +144,13 @@ class Farm:
         found: Note = self.wait(lambda: self.journal(build=build_id, step=step, what="begin"))[-1]
         return found
 
+    def forget_engine(self) -> None:
+        """Remove what the job engine remembers; no worker runs."""
+        if self.engine.dialect.name == "postgresql":
+            writing(self.engine, lambda connection: connection.exec_driver_sql("DROP SCHEMA flowctl_jobs CASCADE"))
+        for each in (self.folder / "data").glob("jobs.db*"):
+            each.unlink()
+
     def close(self) -> None:
         for each in self.workers.values():
             if each.process is not None:

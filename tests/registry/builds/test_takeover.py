@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import Connection, delete, update
 
 from build_farm import Farm, runs
 from flowctl_registry.builds import cancelling
 from flowctl_registry.builds.registration import TAKEOVERS
+from flowctl_registry.database.build_tables import build_steps, builds
 from flowctl_registry.database.engine import writing
 
 
@@ -123,6 +125,38 @@ def test_a_build_that_is_cancelled_while_its_worker_is_dead_ends(farm: Farm) -> 
     writing(farm.engine, lambda connection: cancelling.cancel(connection, build_id, "somebody"))
     farm.worker("two")
     assert farm.wait_ended(build_id) == ["cancelled"]
+
+
+def test_what_the_registry_recorded_counts_when_the_engine_forgot(farm: Farm) -> None:
+    farm.plan(seconds={"build": 30})
+    one = farm.worker("one")
+    build_id = farm.queue()
+    farm.wait_begun(build_id, "build")
+    one.kill()
+    farm.forget_engine()
+    farm.plan()
+    farm.worker("one")
+    assert farm.wait_ended(build_id) == ["succeeded"]
+    ended_once(farm, build_id)
+
+
+def test_what_the_registry_recorded_counts_when_it_was_restored(farm: Farm) -> None:
+    one = farm.worker("one")
+    build_id = farm.queue()
+    farm.wait_ended(build_id)
+    one.stop()
+
+    def restore(connection: Connection) -> None:
+        late = (build_steps.c.build_id == build_id, build_steps.c.step.in_(("assemble", "publish")))
+        connection.execute(delete(build_steps).where(*late))
+        before = {"state": "running", "claim": "0" * 32, "finished_at": None, "version_id": None}
+        connection.execute(update(builds).where(builds.c.id == build_id).values(**before))
+
+    writing(farm.engine, restore)
+    one.start()
+    assert farm.wait_ended(build_id) == ["succeeded"]
+    assert len(farm.journal(build=build_id, step="build", what="end")) == 2  # one a platform: not again
+    assert farm.steps(build_id)["publish"].state == "succeeded"
 
 
 def test_two_workers_cannot_have_one_name(farm: Farm) -> None:
