@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select, update
 
@@ -42,6 +42,18 @@ _FORGET_S = 3600.0
 _AWAY_S = 1.0
 _CANCEL_S = 3.0
 _BROKEN_S = 1.0
+
+
+class Beside(Protocol):
+    """What a worker's process does beside builds, on threads of its own."""
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+
+    def stop(self) -> None:
+        """End soon."""
+
+
 Steps = Callable[[Services], Mapping[str, StepFunction]]
 
 
@@ -260,6 +272,7 @@ def run(
     labels: Mapping[str, str] | None = None,
     slots: int = 1,
     parent: int | None = None,
+    beside: Callable[[Services], Beside] | None = None,
 ) -> None:
     """Be a worker until SIGTERM; with `parent`, until that process ends it by END, or is gone.
 
@@ -271,10 +284,15 @@ def run(
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT) if parent is None else (END,):
         signal.signal(number, lambda _number, _frame: ended.set())
+    others = beside(services) if beside is not None else None
     worker.start()
+    if others is not None:
+        others.start()
     while not ended.wait(_LOOK_S * 2):
         if worker.lost.is_set() or (parent is not None and os.getppid() != parent):
             break
+    if others is not None:
+        others.stop()
     worker.stop(settings.builds.stop_s)
     logging.shutdown()
     os._exit(1 if worker.lost.is_set() else 0)  # the engine's threads, and parked workflows, would wait for ever
