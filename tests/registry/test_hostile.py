@@ -75,6 +75,7 @@ def scene_of(registry: Registry, release: Path, *, private: bool) -> Scene:
             "user": new_user(registry, namespace, "member"),
             "token_id": make_token(registry, owner, namespace=namespace).split("_")[1],
             "publisher": "1",
+            "hook": "0" * 32,
             "path": "metadata/component.yaml",
             "file": "root.json",
         },

@@ -8,6 +8,7 @@ from flowctl_registry.api import (
     components,
     downloads,
     health,
+    hooks,
     namespaces,
     openapi,
     publishers,
@@ -38,5 +39,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *namespaces.ENDPOINTS,
     *publishers.ENDPOINTS,
     *audit.ENDPOINTS,
+    *hooks.ENDPOINTS,
     *webhooks.ENDPOINTS,
 )

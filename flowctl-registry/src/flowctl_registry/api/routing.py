@@ -32,6 +32,7 @@ PATTERNS = {
     "digest": DIGEST_PATTERN,
     "user": USER_PATTERN,
     "token_id": r"^[0-9a-f]{16}$",
+    "hook": r"^[0-9a-f]{32}$",
     "publisher": r"^[1-9][0-9]{0,17}$",
     "reference": REFERENCE_PATTERN,
 }

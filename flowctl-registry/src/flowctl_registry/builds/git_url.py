@@ -55,7 +55,7 @@ def parse(text: str, settings: Sources) -> GitUrl:
         raise BadRequestError("the repository's address holds a user or password", hint=_URL_HINT)
     if parts.query or parts.fragment or "?" in text or "#" in text:
         raise BadRequestError("the repository's address has more than a path", hint=_URL_HINT)
-    _check_host(host)
+    check_host(host)
     path = _checked_path(parts)
     port = port or _PORTS[scheme]
     if port not in settings.ports:
@@ -72,14 +72,15 @@ def parse(text: str, settings: Sources) -> GitUrl:
     return GitUrl(f"{scheme}://{place}{path}", host, port, key)
 
 
-def _check_host(host: str) -> None:
+def check_host(host: str) -> None:
+    """A name or an address, written as such. Raises BadRequestError."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
         # 0x7f.1, 2130706433 and the like are addresses to resolvers, and names to lists of hosts
         last = host.rpartition(".")[2]
         if not _HOST.fullmatch(host) or last.isdigit() or re.fullmatch(r"0x[0-9a-f]*", last):
-            raise BadRequestError("the repository's address has no host that can be used", hint=_URL_HINT) from None
+            raise BadRequestError("the address has no host that can be used", hint="Write https://HOST/PATH.") from None
 
 
 def _checked_path(parts: SplitResult) -> str:

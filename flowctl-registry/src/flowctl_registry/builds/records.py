@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select, update
 
 from flowctl_registry.blobs import claims
 from flowctl_registry.builds.jobs import Answer
+from flowctl_registry.catalog.announcing import announce
 from flowctl_registry.database.build_tables import build_steps, builds
 from flowctl_registry.database.engine import now
 from flowctl_registry.database.upsert import insertion_into
@@ -108,8 +109,17 @@ def end(connection: Connection, build_id: str, token: str, state: BuildState, pr
     if ended.rowcount == 0:
         raise FencedError(build_id)
     close_steps(connection, build_id, "cancelled")
+    if state == "failed":
+        announce_failed(connection, build_id)
     if state != "failed":  # what a failed one has made is kept until its claims expire: it may be tried again
         claims.release(connection, build_id)
+
+
+def announce_failed(connection: Connection, build_id: str) -> None:
+    """Tell the namespace's webhooks; in the transaction that ended the build."""
+    shown = ("kind", "namespace", "name", "version", "repository", "ref", "commit", "trigger", "attempt", "problem")
+    row = connection.execute(select(*(builds.c[name] for name in shown)).where(builds.c.id == build_id)).one()
+    announce(connection, row.namespace, "build.failed", {"build": build_id, **row._mapping})
 
 
 def close_steps(connection: Connection, build_id: str, state: StepState, worker: str | None = None) -> None:

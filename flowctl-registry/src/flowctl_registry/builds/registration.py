@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
-from flowctl_registry.builds.records import close_steps
+from flowctl_registry.builds.records import announce_failed, close_steps
 from flowctl_registry.database.build_tables import builds, workers
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.models.build import BuildProblem
@@ -112,6 +112,8 @@ def give_back(connection: Connection, *which: Any, lost: bool = True) -> list[st
             close_steps(connection, row.id, "failed", row.worker)
         else:
             close_steps(connection, row.id, values["state"])
+        if values["state"] == "failed":
+            announce_failed(connection, row.id)
         if lost:
             _LOG.warning("worker %s is gone: build %s is %s", row.worker, row.id, values["state"])
     return [row.id for row in rows]

@@ -8,6 +8,7 @@ from typing import Any
 from semantic_version import Version as SemanticVersion
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from flowctl_registry.catalog.announcing import announce
 from flowctl_registry.catalog.pulling import tag_latest
 from flowctl_registry.catalog.search_index import reindex
 from flowctl_registry.database.engine import now, writing
@@ -50,10 +51,18 @@ def publish_pending(services: Services, version_id: int, note: Note | None = Non
         connection.execute(insert(index_changes).values(change="publish", version_id=version_id, recorded_at=moment))
         add_used_bytes(connection, row.component_id, row.size)
         refresh_latest(connection, row.component_id)
+        _announce(connection, row)
         if note is not None:
             note(connection)
 
     writing(services.engine, change)
+
+
+def _announce(connection: Connection, version: Row[Any]) -> None:
+    named = select(components.c.kind, components.c.namespace, components.c.name)
+    of = connection.execute(named.where(components.c.id == version.component_id)).one()
+    told = {"version": version.version, "digest": version.release_digest, "publisher": version.publisher}
+    announce(connection, of.namespace, "version.published", {**of._mapping, **told})
 
 
 def locked(connection: Connection, version_id: int) -> Row[Any]:

@@ -120,7 +120,7 @@ hooks = Table(
     Column("id", String(32), primary_key=True),
     Column("namespace", ForeignKey("namespaces.name", ondelete="CASCADE"), nullable=False),
     Column("url", Text, nullable=False),
-    Column("secret", String(128), nullable=False),
+    Column("secret", String(128), nullable=False),  # whsec_…: what is sent is signed with it, so it is no hash
     Column("events", JSON, nullable=False),  # build.failed, version.published
     Column("created_at", Moment, nullable=False),
 )
@@ -132,8 +132,10 @@ hook_messages = Table(
     Column("hook_id", ForeignKey("hooks.id", ondelete="CASCADE"), nullable=False),
     Column("body", JSON, nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
-    Column("due_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("due_at", Moment),  # NULL: it was sent, or given up
     Column("sent_at", Moment),
-    Column("failed", Text),
+    Column("problem", Text),  # why the last try failed
     Index("ix_hook_messages_due_at", "due_at"),
+    Index("ix_hook_messages_hook", "hook_id", "created_at"),
 )

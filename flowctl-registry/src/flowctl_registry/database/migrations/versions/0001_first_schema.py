@@ -269,9 +269,10 @@ def upgrade() -> None:
         sa.Column("hook_id", sa.String(length=32), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("sent_at", sa.BigInteger(), nullable=True),
-        sa.Column("failed", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["hook_id"], ["hooks.id"], name=op.f("fk_hook_messages_hook_id_hooks"), ondelete="CASCADE"
         ),
@@ -279,6 +280,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("hook_messages", schema=None) as batch_op:
         batch_op.create_index("ix_hook_messages_due_at", ["due_at"], unique=False)
+        batch_op.create_index("ix_hook_messages_hook", ["hook_id", "created_at"], unique=False)
 
     op.create_table(
         "versions",
