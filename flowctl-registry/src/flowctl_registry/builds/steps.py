@@ -1,14 +1,246 @@
-"""What each step of a build does."""
+"""What each step of a build does: the pieces of `cloning`, `build_host` and `catalog.publishing`, one after the other.
+
+What a step leaves is in blobs that the build claims: files in snapshots, the build host's states as documents. Its
+answer names them. So a step needs nothing of the worker that did the one before, and is quick where that was this one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
-from flowctl_registry.builds.jobs import StepFunction
+from sqlalchemy import Row, select
+
+from flowctl_core.build_host.phases import Phase
+from flowctl_core.build_host.states import BuildState, DecideState, HostRequest
+from flowctl_core.errors import BuildError, NoTestsError, SpecError
+from flowctl_registry.builds.build_host import BuildHost, HostEvent, States
+from flowctl_registry.builds.cloning import CloneRequest, clone
+from flowctl_registry.builds.git_runs import SandboxedGit
+from flowctl_registry.builds.jobs import Answer, StepCall, StepFunction
+from flowctl_registry.builds.publishing import publish
+from flowctl_registry.builds.requests import version_there
+from flowctl_registry.builds.snapshots import Snapshots, is_hidden
+from flowctl_registry.builds.workspace import Workspaces
+from flowctl_registry.database.build_tables import builds, sources
+from flowctl_registry.database.engine import reading
+from flowctl_registry.errors import ConflictError
 from flowctl_registry.sandbox.confinement import Sandbox
 from flowctl_registry.services import Services
+
+_LOG = logging.getLogger(__name__)
+_REPOSITORY = "repository"
+_SNAPSHOT = ""
+"""Among states, whose names are never empty."""
+_SIGNS = {"step": "==> ", "line": "", "note": "note: ", "warning": "warning: "}
+_FETCHED = ("source", "tests", "cache")
+"""Folders of a workspace that steps after `clone` fill."""
 
 
 def step_functions(services: Services, sandbox: Sandbox) -> Mapping[str, StepFunction]:
     """The functions of the steps, by name; whatever is the source's runs in the sandbox."""
-    return {}
+    steps = BuildSteps(services, sandbox)
+    return {
+        "clone": steps.clone,
+        "decide": steps.decide,
+        "fetch": steps.fetch,
+        "test": steps.test,
+        "build": steps.build,
+        "assemble": steps.assemble,
+        "publish": steps.publish,
+    }
+
+
+class BuildSteps:
+    """The steps of one worker."""
+
+    def __init__(self, services: Services, sandbox: Sandbox) -> None:
+        """Raises SandboxError when the plugin environment is not there."""
+        self._services = services
+        self._settings = services.settings
+        self._sandbox = sandbox
+        self._host = BuildHost(sandbox, services.settings)
+        self._snapshots = Snapshots(services, sandbox)
+        self._workspaces = Workspaces(services.settings.data)
+
+    def clone(self, call: StepCall) -> Answer:
+        """Fetch the commit, as a repository without working tree."""
+        self._sweep(call.worker)
+        row = self._row(call.build_id)
+        pattern = self._tag_pattern(row)
+        asked = CloneRequest(row.repository, row.commit or row.ref, pattern, row.subdirectory)
+        self._workspaces.forget(call.worker, call.build_id)
+        workspace = self._workspaces.of(call.worker, call.build_id)
+        with workspace.at_work(call.step, (), lambda _tree, _digest: None) as tree:
+            folder = tree / _REPOSITORY
+            folder.mkdir()
+            git = SandboxedGit(self._sandbox, self._settings.sources, folder, self._bytes_log(call), call.cancelled)
+            cloned = clone(git, self._settings.sources, asked)
+            digest = self._snapshots.take(call.build_id, tree, [_REPOSITORY], call.cancelled)
+            workspace.settle(call.step, digest)
+        return {**cloned.answer(), "snapshot": digest}
+
+    def decide(self, call: StepCall) -> Answer:
+        """Export the source; what is built, with what, for which platforms."""
+        row = self._row(call.build_id)
+        states = self._phases(call, ("export", "decide"), {}, (_REPOSITORY, "source"))
+        decided = DecideState.model_validate(states["decide.json"])
+        self._check(row, decided)
+        return {
+            **self._kept(call, states),
+            "version": decided.version,
+            "platforms": [str(platform) for platform in decided.buildable],
+            "builder": decided.plan.language,
+        }
+
+    def fetch(self, call: StepCall) -> Answer:
+        """Dependencies."""
+        states = self._phases(call, ("fetch",), self._states(call, "decide"), _FETCHED)
+        return self._kept(call, states)
+
+    def test(self, call: StepCall) -> Answer:
+        """The project's own tests."""
+        known = self._states(call, "decide", "fetch")
+        try:
+            found = self._phases(call, ("test",), known)["test.json"]
+        except NoTestsError as error:  # a builder that knows of no tests: said, and no reason to publish nothing
+            self._event_log(call)(HostEvent(kind="warning", text=error.message))
+            self._workspaces.of(call.worker, call.build_id).settle(_work(call, ("test",)))
+            return {"tests": {"state": "none"}}
+        return {"tests": {name: found[name] for name in ("state", "tool", "passed", "skipped")}}
+
+    def build(self, call: StepCall) -> Answer:
+        """One platform."""
+        known = self._states(call, "decide", "fetch")
+        states = self._phases(call, ("build",), known, platforms=(call.platform,))
+        return self._kept(call, states)
+
+    def assemble(self, call: StepCall) -> Answer:
+        """Images, SBOM, provenance: the files of the release, each a blob."""
+        known = self._states(call, "decide", "fetch", "build")
+        bases = any(state.get("bases") for name, state in known.items() if name.startswith("build-"))
+        if bases:
+            known |= self._phases(call, ("bases",), known)
+        workspace = self._workspaces.of(call.worker, call.build_id)
+        with self._at_work(call, call.step) as tree:
+            found = self._host.run(
+                ("assemble",), tree, self._request(call), known, self._event_log(call), call.cancelled
+            )
+            files = self._snapshots.keep_tree(call.build_id, tree / "release")
+            workspace.settle(call.step)
+        made = {path: digest for path, digest in found["assemble.json"]["files"].items() if not is_hidden(path)}
+        if {each["path"]: each["digest"] for each in files} != made:
+            raise BuildError("the release is not what was assembled", hint="Who else writes to the worker's data?")
+        return {"files": self._snapshots.keep_json(call.build_id, {"files": files})}
+
+    def publish(self, call: StepCall) -> Answer:
+        """Record, sign and show the version."""
+        row, version = self._row(call.build_id), call.answers["decide"]["version"]
+        files = self._snapshots.read_json(call.answers["assemble"]["files"])["files"]
+        version_id = publish(self._services, row, version, files)
+        self._workspaces.forget(call.worker, call.build_id)
+        return {"version_id": version_id, "version": version}
+
+    def _phases(
+        self,
+        call: StepCall,
+        phases: Sequence[Phase],
+        known: Mapping[str, Any],
+        leaves: Sequence[str] = (),
+        platforms: Sequence[str] = (),
+    ) -> States:
+        """Run phases in the build's workspace; what they found, with a snapshot of what they left under `""`."""
+        request, log = self._request(call), self._event_log(call)
+        what = _work(call, phases)
+        with self._at_work(call, what) as tree:
+            found = self._host.run(phases, tree, request, known, log, call.cancelled, platforms=platforms)
+            built = [BuildState.model_validate(found[name]) for name in found if name.startswith("build-")]
+            names = [*leaves, *(file for state in built for file in state.files)]
+            snapshot = self._snapshots.take(call.build_id, tree, names, call.cancelled) if names else None
+            self._workspaces.of(call.worker, call.build_id).settle(what, snapshot)
+        return found if snapshot is None else {**found, _SNAPSHOT: snapshot}
+
+    def _at_work(self, call: StepCall, what: str) -> AbstractContextManager[Path]:
+        answers = call.answers
+        needed = [answers["clone"]["snapshot"]]
+        needed += [answers[step]["snapshot"] for step in ("decide", "fetch") if step in answers][-1:]
+        if call.step == "assemble":
+            needed += [answer["snapshot"] for _, answer in sorted(answers["build"].items())]
+
+        def restore(tree: Path, digest: str) -> None:
+            self._snapshots.restore(tree, digest, call.cancelled)
+
+        return self._workspaces.of(call.worker, call.build_id).at_work(what, needed, restore)
+
+    def _kept(self, call: StepCall, states: States) -> Answer:
+        """The answer of a step that leaves states and perhaps files."""
+        snapshot = states.pop(_SNAPSHOT, None)
+        document = self._snapshots.keep_json(call.build_id, states)
+        return {"states": document, **({"snapshot": snapshot} if snapshot is not None else {})}
+
+    def _states(self, call: StepCall, *steps: str) -> States:
+        found: States = {}
+        for step in steps:
+            answers = call.answers[step].values() if step == "build" else (call.answers[step],)
+            for answer in answers:
+                found |= self._snapshots.read_json(answer["states"])
+        return found
+
+    def _request(self, call: StepCall) -> HostRequest:
+        row = self._row(call.build_id)
+        return HostRequest(name=row.name, revision=call.answers["clone"]["commit"], subdirectory=row.subdirectory)
+
+    def _row(self, build_id: str) -> Row[Any]:
+        with reading(self._services.engine) as connection:
+            return connection.execute(select(builds).where(builds.c.id == build_id)).one()
+
+    def _tag_pattern(self, row: Row[Any]) -> str:
+        query = select(sources.c.tag_pattern).where(
+            sources.c.kind == row.kind, sources.c.namespace == row.namespace, sources.c.name == row.name,
+            sources.c.repository == row.repository,
+        )  # fmt: skip
+        with reading(self._services.engine) as connection:
+            return connection.execute(query).scalar_one_or_none() or "v*"
+
+    def _check(self, row: Row[Any], decided: DecideState) -> None:
+        """The source must be that of what was asked for. Raises SpecError, ConflictError."""
+        hint = "Correct component.yaml, or what is registered as the component's source."
+        if decided.component != row.name:
+            raise SpecError(f"component.yaml names {decided.component}, not {row.name}", hint=hint)
+        if decided.namespace is not None and decided.namespace != row.namespace:
+            raise SpecError(f"component.yaml is of the namespace {decided.namespace}, not {row.namespace}", hint=hint)
+        if row.version is not None and decided.version != row.version:
+            raise SpecError(
+                f"component.yaml has version {decided.version}, {row.version} was asked for",
+                hint="Correct the version in component.yaml, or the tag.",
+            )
+        with reading(self._services.engine) as connection:
+            there = version_there(connection, row.kind, row.namespace, row.name, decided.version)
+        if there is not None and row.trigger not in ("rebuild", "recall"):
+            raise ConflictError(
+                f"{row.namespace}/{row.name} {decided.version} exists",
+                hint="A version means one thing for ever: tag a new one.",
+            )
+
+    def _sweep(self, worker: str) -> None:
+        """Remove what this worker keeps of builds that have ended."""
+        kept = self._workspaces.kept(worker)
+        with reading(self._services.engine) as connection:
+            query = select(builds.c.id).where(builds.c.id.in_(kept), builds.c.state.in_(("queued", "running")))
+            going_on = set(connection.execute(query).scalars())
+        for build_id in set(kept) - going_on:
+            self._workspaces.forget(worker, build_id)
+
+    def _bytes_log(self, call: StepCall) -> Callable[[bytes], None]:
+        return lambda data: _LOG.debug("%s %s: %s", call.build_id, call.step, data.decode(errors="replace").rstrip())
+
+    def _event_log(self, call: StepCall) -> Callable[[HostEvent], None]:
+        log = self._bytes_log(call)
+        return lambda event: log(f"{_SIGNS[event.kind]}{event.text}\n".encode())
+
+
+def _work(call: StepCall, phases: Sequence[Phase]) -> str:
+    return f"{call.step} {call.platform}: {' '.join(phases)}"

@@ -32,7 +32,7 @@ class Key:
 def begin(services: Services, kind: Kind, namespace: str, name: str, asked: UploadRequest, publisher: str) -> Upload:
     """Record an upload and claim all its blobs. Raises BadRequestError, TooLargeError, NotFoundError, QuotaError."""
     limits = services.settings.limits
-    size = _check(asked, limits)
+    size = check(asked, limits)
     key = Key(kind, namespace, name, secrets.token_urlsafe(24))
 
     def change(connection: Connection) -> Upload:
@@ -59,7 +59,8 @@ def begin(services: Services, kind: Kind, namespace: str, name: str, asked: Uplo
     return writing(services.engine, change)
 
 
-def _check(asked: UploadRequest, limits: Limits) -> int:
+def check(asked: UploadRequest, limits: Limits) -> int:
+    """Bytes of what was announced. Raises BadRequestError, TooLargeError."""
     if len(asked.files) > limits.release_files:
         raise TooLargeError(f"the release has {len(asked.files)} files, {limits.release_files} are taken")
     if len({file.path for file in asked.files}) != len(asked.files):

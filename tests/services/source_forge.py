@@ -1,0 +1,104 @@
+"""Components in repositories on a git server, and a registry whose workers may fetch them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from tests.conftest import unavailable
+
+from git_server import GitServer, Repository
+from registry_instance import Registry
+
+DEADLINE_S = 300
+COMPONENT = """\
+apiVersion: component.flowctl.io/v1
+kind: ComponentSpec
+metadata: {{name: {name}, version: {version}, description: Greets whoever asks, license: Apache-2.0}}
+spec:
+  type: processor
+  platforms: [{platforms}]
+  build:
+    native: {{command: [sh, make.sh], binary: bin/{name}}}
+    container: {{base: scratch}}
+"""
+
+
+def settings_for(server: GitServer, **more: Any) -> dict[str, Any]:
+    """Settings of a registry that builds from this server."""
+    return {
+        "builds__embedded_slots": 2,
+        "builds__retry_s": 0.2,
+        "sources__schemes": json.dumps(["http"]),
+        "sources__ports": json.dumps([server.port]),
+        "sources__allow_private": json.dumps(["127.0.0.0/8"]),
+        **more,
+    }
+
+
+def busybox_source(
+    name: str = "greeting", version: str = "1.0.0", platforms: str = "linux/amd64", script: str | None = None
+) -> dict[str, bytes | str]:
+    """Files of a component whose program is busybox; `script` makes `bin/<name>`."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        unavailable("busybox (Debian: busybox-static), a static program for an image from scratch")
+    return {
+        "component.yaml": COMPONENT.format(name=name, version=version, platforms=platforms),
+        "make.sh": script if script is not None else f"mkdir -p bin && cp {busybox} bin/{name}\n",
+    }
+
+
+@dataclass
+class Yard:
+    """A registry with workers, and the git server that it builds from."""
+
+    registry: Registry
+    server: GitServer
+
+    def request(
+        self, namespace: str, name: str, repository: Repository, ref: str | None = "v1.0.0", **more: Any
+    ) -> str:
+        """Ask for a build as the API does; its id."""
+        from flowctl_registry.builds.requests import Wanted, request_build
+        from flowctl_registry.settings import load_settings
+
+        settings = load_settings(None, self.registry.environment)
+        wanted = Wanted(
+            kind="component", namespace=namespace, name=name, trigger="publish", requested_by="admin",
+            repository=repository.url, ref=ref, **more,
+        )  # fmt: skip
+        return str(self.registry.change(lambda connection: request_build(connection, settings, wanted)).build_id)
+
+    def row(self, build_id: str) -> Any:
+        """What the registry knows of a build."""
+        from flowctl_registry.database.build_tables import builds
+
+        return self.registry.change(lambda c: c.execute(select(builds).where(builds.c.id == build_id)).one())
+
+    def steps(self, build_id: str) -> list[Any]:
+        """Its steps, in the order in which they began."""
+        from flowctl_registry.database.build_tables import build_steps as steps
+
+        query = select(steps).where(steps.c.build_id == build_id).order_by(steps.c.started_at)
+        return list(self.registry.change(lambda c: c.execute(query).all()))
+
+    def claims(self, build_id: str) -> list[str]:
+        """Blobs that a build keeps."""
+        from flowctl_registry.database.tables import claims
+
+        query = select(claims.c.digest).where(claims.c.holder == build_id)
+        return list(self.registry.change(lambda c: c.execute(query).scalars().all()))
+
+    def wait(self, build_id: str, state: str = "succeeded") -> Any:
+        """Until it has ended, which must be in this state."""
+        deadline = time.monotonic() + DEADLINE_S
+        while (row := self.row(build_id)).state in ("queued", "running"):
+            assert time.monotonic() < deadline, f"{row}\n{self.steps(build_id)}"
+            time.sleep(0.2)
+        assert row.state == state, f"{row.state}: {row.problem}"
+        return row
