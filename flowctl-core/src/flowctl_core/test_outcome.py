@@ -1,9 +1,14 @@
-"""What a report of tests means: did they pass, were there any, what failed."""
+"""What came of a component's tests: did they pass, were there any, what failed, and does it offer what it declares."""
 
 from __future__ import annotations
 
-from flowctl_core.errors import TestsFailedError
+from typing import TYPE_CHECKING
+
+from flowctl_core.errors import InterfaceError, TestsFailedError
 from flowctl_core.models import TestReport
+
+if TYPE_CHECKING:
+    from flowctl_core.job import Job
 
 
 def is_empty(report: TestReport) -> bool:
@@ -40,3 +45,19 @@ def failing_output(report: TestReport) -> str:
     ]
     spoke = any(case.output.strip() for case in report.cases if case.outcome in ("failed", "error"))
     return "\n".join(said if spoke else [*said, report.output.rstrip()])
+
+
+def interface_findings(job: Job) -> list[str]:
+    """Errors of the interface of what was just built; nothing to check without a component.yaml."""
+    if job.spec is None:
+        return []
+    from flowctl_core.specfile.validate import validate_component
+
+    findings = validate_component(job.root, job.spec, artifacts=job.artifacts)
+    return [str(finding) for finding in findings if finding.severity == "error"]
+
+
+def interface_failure(findings: list[str], *, tested: bool = True) -> InterfaceError:
+    """The error for a component that does not offer what it declares."""
+    what = "the tests passed, but the interface is wrong" if tested else "the interface is wrong"
+    return InterfaceError(f"{what}:\n  " + "\n  ".join(findings))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from tests.core.package.conftest import liar
 from tests.core.release.conftest import Bench, bench, make_bench
 
 from flowctl_core.build_host.phases import PHASES, Phase
@@ -16,7 +17,7 @@ from flowctl_core.build_host.run import Host, States, run_phase
 from flowctl_core.build_host.workspace import Workspace
 from flowctl_core.models import Platform
 
-__all__ = ["bench", "make_bench"]
+__all__ = ["bench", "liar", "make_bench"]
 
 
 @dataclass

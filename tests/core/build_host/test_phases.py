@@ -8,10 +8,20 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.core.release.conftest import WordBuilder
 
+from flowctl_core import hookimpl
 from flowctl_core.build_host.phases import PHASES, steps_of
-from flowctl_core.errors import EngineError, PlatformsFailedError, PluginError, SourceError, ToolchainError, UsageError
-from flowctl_core.models import Platform
+from flowctl_core.errors import (
+    EngineError,
+    PlatformsFailedError,
+    PluginError,
+    SourceError,
+    TestsFailedError,
+    ToolchainError,
+    UsageError,
+)
+from flowctl_core.models import Artifact, BuildContext, BuildResult, Plan, Platform, TestCase, TestReport
 from flowctl_core.models.build_info import ToolInfo
 from flowctl_core.workflow import release_way
 
@@ -203,3 +213,79 @@ def test_links_into_the_workspace_survive_a_move(yard, tmp_path) -> None:
     moved = yard.workspace.source("words") / "fetched"
     assert (moved / "inside").resolve() == tmp_path / "moved" / "cache" / "store"
     assert os.readlink(moved / "outside") == "/etc/hosts"
+
+
+def test_the_base_image_is_the_one_that_was_fetched_and_assemble_asks_nobody(bench, make_yard, liar) -> None:
+    component = bench.root / "component.yaml"
+    text = component.read_text().replace("linux/amd64, linux/arm64, darwin/amd64", "linux/amd64, darwin/amd64")
+    component.write_text(f"{text}  build:\n    container:\n      base: {liar.host}/base:1\n")
+    bench.git("commit", "--quiet", "--all", "--message", "base")
+    digest = liar.has_image()
+    yard = make_yard(bench)
+    yard.run("export", "decide", "fetch")
+    assert liar.asked == [], "which image is needed is known only of what was built"
+    yard.run("build")
+    assert yard.states["build-linux-amd64.json"].bases == {f"{liar.host}/base:1": ("linux/amd64",)}
+    assert yard.states["build-darwin-amd64.json"].bases == {}
+    yard.run("bases")
+    assert yard.states["bases.json"].digests == {f"{liar.host}/base:1": digest}
+    for note in (bench.engine.config.build.local.cache_dir / "images" / "references").iterdir():
+        note.write_text('{"digest": "sha256:' + "0" * 64 + '"}')  # code of the source could have written there
+    asked = len(liar.asked)
+    yard.run("assemble")
+    assert len(liar.asked) == asked
+    bench.release(as_registry=True)
+    require_same(yard.workspace.release, bench.root / "dist")
+
+
+class WithTests(WordBuilder):
+    """Its tests pass when the words say so, and leave a file behind."""
+
+    @hookimpl
+    def flowctl_build(self, plan: Plan, context: BuildContext) -> BuildResult:
+        program = context.output_dir / plan.component
+        program.write_bytes(self.binary(Platform.host(), b""))
+        program.chmod(0o755)
+        artifact = Artifact(path=program.relative_to(context.source_root).as_posix(), platform=Platform.host())
+        return BuildResult(artifacts=(artifact,))
+
+    @hookimpl
+    def flowctl_test(self, plan: Plan, context: BuildContext) -> TestReport | None:
+        assert context.offline
+        words = (context.source_root / "words.txt").read_text()
+        (context.source_root / "words.txt").write_text("changed by a test\n")
+        if words == "none\n":
+            return None
+        case = TestCase(name="spelling", outcome="failed" if words == "wrong\n" else "passed", output="line 7 is wrong")
+        failed = case.outcome == "failed"
+        return TestReport(tool="words", passed=not failed, failed=failed, exit_code=failed, cases=(case,))
+
+
+def test_tests_run_in_a_copy_and_their_failure_ends_the_build(make_bench, make_yard) -> None:
+    bench = make_bench(builder=WithTests)
+    yard = make_yard(bench)
+    yard.ask(tests=True)
+    yard.run("export", "decide", "fetch", "test")
+    assert (yard.states["test.json"].state, yard.states["test.json"].passed) == ("passed", 1)
+    yard.run("build", "bases", "assemble")
+    bench.release(as_registry=True)
+    require_same(yard.workspace.release, bench.root / "dist")
+
+
+@pytest.mark.parametrize("words", ["none\n", "wrong\n"])
+def test_failed_and_missing_tests(make_bench, make_yard, words: str) -> None:
+    bench = make_bench(builder=WithTests)
+    (bench.root / "words.txt").write_text(words)
+    bench.git("commit", "--quiet", "--all", "--message", "words")
+    yard = make_yard(bench)
+    yard.ask(tests=True)
+    yard.run("export", "decide", "fetch")
+    if words == "none\n":
+        yard.run("test")
+        assert yard.states["test.json"].state == "none" and "words has no tests" in bench.said
+    else:
+        with pytest.raises(
+            TestsFailedError, match=r"the tests of words failed \(0 passed, 1 failed\): spelling"
+        ) as failure:
+            yard.run("test")
+        assert "line 7 is wrong" in (failure.value.output or "")

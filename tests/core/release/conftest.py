@@ -175,15 +175,21 @@ MakeBench = Callable[..., Bench]
 
 @pytest.fixture
 def make_bench(tmp_path: Path, binary_for: Callable[..., bytes]) -> MakeBench:
-    def make(name: str = "words", home: str = "home", environ: dict[str, str] | None = None, jobs: int = 2) -> Bench:
+    def make(
+        name: str = "words",
+        home: str = "home",
+        environ: dict[str, str] | None = None,
+        jobs: int = 2,
+        builder: type[WordBuilder] = WordBuilder,
+    ) -> Bench:
         root = tmp_path / name
         root.mkdir(parents=True)
         (root / "words.txt").write_text("hello\n")
         (root / "component.yaml").write_text(COMPONENT)
-        builder = WordBuilder(binary_for)
+        plugin = builder(binary_for)
         manager = load_plugins(
             entry_points=(),
-            extra=[PluginReference("words", distribution="words-plugin", version="1.0", plugin=builder)],
+            extra=[PluginReference("words", distribution="words-plugin", version="1.0", plugin=plugin)],
         )
         cache = tmp_path / home / "cache"
         config = Config.model_validate({"build": {"local": {"cache_dir": str(cache), "parallel_jobs": jobs}}})
@@ -191,7 +197,7 @@ def make_bench(tmp_path: Path, binary_for: Callable[..., bytes]) -> MakeBench:
         engine = Engine(
             plugins=InProcessCaller(manager), config=config, runner=LocalRunner(), environ=environ, cache=None
         )
-        bench = Bench(root, builder, engine)
+        bench = Bench(root, plugin, engine)
         bench.git("init", "--quiet")
         bench.git("add", "--all")
         bench.git("commit", "--quiet", "--message", "first")

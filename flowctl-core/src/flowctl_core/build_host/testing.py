@@ -12,7 +12,7 @@ from flowctl_core.job import Job, Options
 from flowctl_core.steps import build
 from flowctl_core.store.export import exported_files
 from flowctl_core.store.files import remove_any, system_refusals
-from flowctl_core.test_outcome import failing_output, failure_of, is_empty
+from flowctl_core.test_outcome import failing_output, failure_of, interface_failure, interface_findings, is_empty
 from flowctl_core.workflow import LOCAL, run_tests
 
 
@@ -36,11 +36,16 @@ def run(job: Job, folder: Path) -> TestState:
     """Build for this machine and run the tests, without network. Raises TestsFailedError and what a build raises."""
     local = _local(job, folder, offline=True)
     report = run_tests(local)
+    findings = interface_findings(local)
     if report is None or is_empty(report):
+        if findings:
+            raise interface_failure(findings, tested=False)
         job.progress.warning(f"{job.plan.component} has no tests")
         return TestState(state="none")
     if not report.ok:
         raise TestsFailedError(failure_of(job.plan.component, report).message, output=failing_output(report))
+    if findings:
+        raise interface_failure(findings)
     return TestState(
         state="passed",
         tool=report.tool,

@@ -86,11 +86,3 @@ def validate_component(root: Path, artifacts: tuple[Artifact, ...] = ()) -> list
     if not file.exists():
         raise SpecError(f"{root} has no {COMPONENT_FILE}", hint="`flowctl component init` writes one.")
     return validate(root, load_component(file), artifacts=artifacts)
-
-
-def interface_findings(job: Job) -> list[str]:
-    """Errors of the interface of what was just built; nothing to check without a component.yaml."""
-    if job.spec is None:
-        return []
-    findings = validate_component(job.root, job.artifacts)
-    return [str(finding) for finding in findings if finding.severity == "error"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from flowctl_core.cli.console import emit, machine_readable, say, warn
-from flowctl_core.cli.describing import interface_findings
 from flowctl_core.cli.documents import CountedTests, FailureDocument, TestDocument
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.summary import duration_text
-from flowctl_core.errors import FlowctlError, InterfaceError, NoTestsError
+from flowctl_core.errors import FlowctlError, NoTestsError
 from flowctl_core.job import Engine, Job, Options
 from flowctl_core.models import TestReport
-from flowctl_core.test_outcome import failure_of, is_empty, summary
+from flowctl_core.test_outcome import failure_of, interface_failure, interface_findings, is_empty, summary
 from flowctl_core.workflow import run_tests
 
 NO_TESTS_HINT = (
@@ -92,5 +91,5 @@ def _verdict(job: Job, report: TestReport | None, findings: list[str]) -> Flowct
     if not report.ok:
         return failure_of(name, report)
     if findings:
-        return InterfaceError("the tests passed, but the interface is wrong:\n  " + "\n  ".join(findings))
+        return interface_failure(findings)
     return None
