@@ -149,6 +149,25 @@ def test_a_branch_named_like_a_tag_changes_nothing(walled: Desk, repository: Rep
     assert walled.clone(repository, "refs/heads/v1.0.0").commit != right
 
 
+def test_a_webhook_does_not_say_which_commit_a_tag_is(walled: Desk, repository: Repository) -> None:
+    @dataclass
+    class Build:
+        repository: str
+        ref: str | None
+        commit: str | None
+        subdirectory: str = "."
+
+    right = repository.commit({"a": "1"}, tag="v1.0.0")
+    forged = repository.commit({"a": "of a fork"}, branch="fork")  # servers give commits of forks, too
+    settings = walled.settings()
+    for ref, commit in (("refs/tags/v1.0.0", right), (None, forged)):
+        asked = CloneRequest.of(Build(repository.url, ref, forged), "v*")  # type: ignore[arg-type]
+        assert clone(walled.git(settings), settings, asked).commit == commit
+    asked = CloneRequest.of(Build(repository.url, "refs/tags/v9.0.0", forged), "v*")  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match="no tag or branch"):
+        clone(walled.git(settings), settings, asked)
+
+
 def test_what_a_try_before_left_is_removed(walled: Desk, repository: Repository) -> None:
     repository.commit({"a": "1"}, tag="v1.0.0")
     walled.folder.mkdir()

@@ -22,7 +22,9 @@ _LOG = logging.getLogger(__name__)
 _LOOK_S = 1.0
 _AWAY_S = 5.0
 _SWEEP_S = 3_600.0
+_OTHERS_LOOK_S = 4.0
 _SENDERS = 4
+"""One that looks often, and others that help when there is much."""
 
 
 class Background:
@@ -37,12 +39,16 @@ class Background:
 
     def start(self) -> None:
         """Returns at once."""
-        works: list[Callable[[], bool]] = [lambda: sending.send_due(self._services)] * _SENDERS
-        works.append(self._sweep_when_due())
+
+        def send() -> bool:
+            return sending.send_due(self._services)
+
+        works: list[tuple[Callable[[], bool], float]] = [(send, _LOOK_S), *[(send, _OTHERS_LOOK_S)] * (_SENDERS - 1)]
+        works.append((self._sweep_when_due(), _OTHERS_LOOK_S))
         if self._sandbox is not None:
-            works.append(self._reconcile_from_start())
+            works.append((self._reconcile_from_start(), _LOOK_S))
         for work in works:
-            thread = threading.Thread(target=self._repeat, args=(work,), daemon=True, name="builds-background")
+            thread = threading.Thread(target=self._repeat, args=work, daemon=True, name="builds-background")
             thread.start()
             self._threads.append(thread)
 
@@ -53,9 +59,9 @@ class Background:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _repeat(self, work: Callable[[], bool]) -> None:
+    def _repeat(self, work: Callable[[], bool], look_s: float) -> None:
         while not self._stopping.is_set():
-            pause_s = _LOOK_S
+            pause_s = look_s
             try:
                 while not self._stopping.is_set() and work():
                     pass

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sqlalchemy import Row
+
 from flowctl_core.errors import SourceError
 from flowctl_registry.builds import git_url
 from flowctl_registry.builds.git_runs import Git
@@ -39,6 +41,15 @@ class CloneRequest:
     tag_pattern: str = "v*"
     subdirectory: str = "."
     """It must be a folder of the commit."""
+
+    @classmethod
+    def of(cls, build: Row[Any], tag_pattern: str) -> CloneRequest:
+        """What a build needs, from its row.
+
+        A ref is looked up in the repository, whatever commit a webhook said that it stands for: else who knows the
+        webhook's secret could name any commit that the server gives, of a fork for instance, as that tag.
+        """
+        return cls(build.repository, build.ref or build.commit, tag_pattern, build.subdirectory)
 
 
 @dataclass(frozen=True)

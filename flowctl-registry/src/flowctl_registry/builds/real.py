@@ -9,11 +9,13 @@ import threading
 from collections.abc import Mapping
 
 from flowctl_core.errors import FlowctlError
+from flowctl_registry.builds.background import Background
 from flowctl_registry.builds.steps import step_functions
 from flowctl_registry.builds.workers import embedded_id, run
 from flowctl_registry.child import END
 from flowctl_registry.sandbox.choose import choose
 from flowctl_registry.sandbox.confinement import Sandbox
+from flowctl_registry.services import Services
 from flowctl_registry.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -23,11 +25,18 @@ _LOOK_S = 0.5
 def run_worker(settings: Settings, *, worker_id: str | None, labels: Mapping[str, str], slots: int) -> None:
     """Be a worker of its own. Raises SandboxError, ConfigError, UnavailableError."""
     sandbox = _sandbox(settings)
-    run(settings, lambda services: step_functions(services, sandbox), worker_id=worker_id, labels=labels, slots=slots)
+    run(
+        settings,
+        lambda services: step_functions(services, sandbox),
+        worker_id=worker_id,
+        labels=labels,
+        slots=slots,
+        beside=lambda services: Background(services, sandbox),
+    )
 
 
 def run_embedded(settings: Settings, parent: int) -> None:
-    """Be the worker of `serve`; where no sandbox works, say so and do no builds.
+    """Be the worker of `serve`; where no sandbox works, say so, and send webhooks only.
 
     Raises ConfigError, UnavailableError.
     """
@@ -35,11 +44,21 @@ def run_embedded(settings: Settings, parent: int) -> None:
         sandbox = _sandbox(settings)
     except FlowctlError as error:
         _LOG.error("no builds are done here: %s (%s)", error.message, error.hint)
+        webhooks = Background(Services.open(settings), None)
+        webhooks.start()
         _wait(parent)
+        webhooks.stop()
         return
     slots = settings.builds.embedded_slots
     identity = embedded_id(settings)
-    run(settings, lambda services: step_functions(services, sandbox), worker_id=identity, slots=slots, parent=parent)
+    run(
+        settings,
+        lambda services: step_functions(services, sandbox),
+        worker_id=identity,
+        slots=slots,
+        parent=parent,
+        beside=lambda services: Background(services, sandbox),
+    )
 
 
 def _sandbox(settings: Settings) -> Sandbox:

@@ -71,7 +71,7 @@ class BuildSteps:
         self._sweep(call.worker)
         row = self._row(call.build_id)
         pattern = self._tag_pattern(row)
-        asked = CloneRequest(row.repository, row.commit or row.ref, pattern, row.subdirectory)
+        asked = CloneRequest.of(row, pattern)
         self._workspaces.forget(call.worker, call.build_id)
         workspace = self._workspaces.of(call.worker, call.build_id)
         with workspace.at_work(call.step, (), lambda _tree, _digest: None) as tree:
