@@ -211,9 +211,16 @@ def keep_fetched(job: Job) -> None:
 
 
 def new_release(origin: Path, release: Release, cache_dir: Path) -> Path:
-    """Make the workspace and return the folder that the source will be exported to; it is called as the origin is."""
+    """Make the workspace and return the folder that the source will be exported to.
+
+    It is called as the origin is, for a component without component.yaml has its name from there; a release that is
+    made again has the name that it had.
+    """
     workspace = release.options.workspace or workspace_of(origin, cache_dir, as_registry=release.options.as_registry)
     with system_refusals(workspace, "made"):
         workspace.mkdir(parents=True, exist_ok=True)
         os.utime(workspace)  # `cache prune` goes by it
-    return workspace / (origin.name or "source")
+    again = release.options.again
+    name = origin.name if again is None else again.component
+    is_name = Path(name).name == name and name not in ("", "..")  # a record may be a stranger's
+    return workspace / (name if is_name else "source")

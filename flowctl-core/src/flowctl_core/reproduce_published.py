@@ -98,10 +98,8 @@ def _source(again: BuildInfo, reference: Reference, checkout: Path | None, works
             f"{reference} does not say where its repository is",
             hint="Name a repository here that has the commit: --checkout DIR.",
         )
-    # Without component.yaml the folder's name is the component's.
-    folder = workspace / "repository" / (again.component if source.subdirectory == "." else "source")
+    folder = workspace / "repository"
     progress.step(f"fetching {source.repository} at {source.commit[:12]}")
-    folder.parent.mkdir()
     check_out(source.repository, source.commit, folder)
     root = folder / source.subdirectory
     root.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ import pytest
 from flowctl_core.client.versions import Reference, RegistryClient, parse_reference
 from flowctl_core.errors import RemoteError, SourceError, UsageError
 from flowctl_core.job import Options
+from flowctl_core.models import Platform
 from flowctl_core.models.reproduction import ReproductionReport
 from flowctl_core.reproduce_published import reproduce_published
 from flowctl_core.store.git_checkout import check_out
@@ -143,6 +144,35 @@ def test_a_release_of_no_commit_is_refused(bench, published: Site) -> None:
     published.publish(bench.root / "dist")
     with pytest.raises(SourceError, match=r"team/words@1\.2\.3 was not built from a commit"):
         _again(bench, published)
+
+
+@pytest.mark.parametrize(
+    ("field_", "value"), [("component", "../../../escaped"), ("component", ".."), ("subdirectory", "../../escaped")]
+)
+def test_a_record_cannot_lead_out_of_the_workspace(bench, published: Site, field_: str, value: str) -> None:
+    path = bench.root / "dist/metadata/build-info.json"
+    record = json.loads(path.read_text())
+    (record if field_ == "component" else record["source"])[field_] = value
+    path.write_text(json.dumps(record))
+    published.publish(bench.root / "dist")
+    try:
+        assert not _again(bench, published).reproduced
+    except SourceError as error:
+        assert "which is outside the repository" in error.message
+    assert not list(bench.root.parent.rglob("escaped"))
+    assert not list((bench.engine.config.build.local.cache_dir / "releases").glob("again-*"))
+
+
+def test_a_component_without_a_file_has_its_name_from_the_record(bench, published: Site, tmp_path: Path) -> None:
+    bench.git("rm", "--quiet", "component.yaml")
+    bench.git("commit", "--quiet", "--message", "no file")
+    bench.release(as_registry=True, platforms=(Platform("linux/amd64"),))
+    published.publish(bench.root / "dist")
+    moved = tmp_path / "elsewhere" / "renamed"
+    moved.parent.mkdir()
+    bench.root.rename(moved)
+    report = _again(bench, published, checkout=moved)
+    assert report.reproduced and report.component == "words"
 
 
 def test_what_the_registry_does_not_have_is_told(bench, site: Site) -> None:
