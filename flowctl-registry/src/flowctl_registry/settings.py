@@ -130,6 +130,8 @@ class Retention(Section):
     """Prereleases older than this are removed; 0 keeps them."""
     prerelease_keep: int = 3
     """The newest prereleases of a component that stay, whatever their age."""
+    build_log_days: int = 90
+    """Logs of builds that ended longer ago are removed; 0 keeps them."""
 
 
 class Builds(Section):
@@ -163,6 +165,12 @@ class Builds(Section):
     """Caches that a build begins with a copy of, laid out as `cache/` in a workspace; no build writes there."""
     history_days: int = Field(14, ge=1)
     """How long the job engine remembers builds that ended."""
+    log_step_bytes: int = Field(4_000_000, gt=0)
+    """Log of one try of a step for one platform; the rest is cut off."""
+    log_bytes: int = Field(20_000_000, gt=0)
+    """Log of a build, all tries of its steps together."""
+    log_stream_s: float = Field(300, gt=0)
+    """After this time a client that follows a log has to ask again; it goes on where it was."""
 
 
 class Sources(Section):

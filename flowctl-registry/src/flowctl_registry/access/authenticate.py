@@ -11,14 +11,17 @@ from starlette.requests import Request
 
 from flowctl_registry.access import roles, tokens
 from flowctl_registry.access.limiting import Limiter, client_address
+from flowctl_registry.access.places import Place
 from flowctl_registry.access.principal import Action, Principal
 from flowctl_registry.database.engine import reading
 from flowctl_registry.errors import BadRequestError, UnauthorizedError
 from flowctl_registry.services import Services
 
 
-def authenticate(services: Services, request: Request, action: Action | None, path: dict[str, str]) -> Principal:
-    """The caller, who is allowed `action` in the namespace `path["ns"]`.
+def authenticate(
+    services: Services, request: Request, action: Action | None, path: dict[str, str], place: Place | None = None
+) -> Principal:
+    """The caller, who is allowed `action` in the namespace `path["ns"]`, or in that of the thing whose id it has.
 
     Raises UnauthorizedError, ForbiddenError, NotFoundError for a private namespace, TooManyRequestsError.
     """
@@ -30,7 +33,10 @@ def authenticate(services: Services, request: Request, action: Action | None, pa
     anonymous = services.settings.access.anonymous_read
     with reading(services.engine) as connection:
         principal, used = _identified(connection, request, token)
-        roles.check(connection, principal, action, path.get("ns"), path.get("name"), anonymous_read=anonymous)
+        if place is not None:
+            place.check(connection, principal, action, path[place.what], anonymous_read=anonymous)
+        else:
+            roles.check(connection, principal, action, path.get("ns"), path.get("name"), anonymous_read=anonymous)
     tokens.note_use(services, principal, used)
     return principal
 

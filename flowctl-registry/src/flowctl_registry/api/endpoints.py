@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flowctl_registry.api import (
     audit,
+    build_logs,
     builders,
+    builds,
     components,
     downloads,
     health,
@@ -32,6 +34,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *uploads.ENDPOINTS,
     *components.ENDPOINTS,
     *sources.ENDPOINTS,  # before versions: `source` is none
+    *builds.ENDPOINTS,
+    *build_logs.ENDPOINTS,
     *versions.ENDPOINTS,
     *downloads.ENDPOINTS,
     *yanks.ENDPOINTS,

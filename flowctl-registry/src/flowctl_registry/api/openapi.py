@@ -39,6 +39,7 @@ _PARAMETERS = {
     "version": "Version without a leading v",
     "reference": "Version, with or without a leading v, or `latest`",
     "digest": "`sha256:<hex>`",
+    "build": "Id of a build",
     "path": "Path of a file",
     "id": "As the answer to its beginning named it",
 }

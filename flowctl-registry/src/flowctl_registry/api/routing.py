@@ -18,11 +18,19 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from flowctl_registry.access.authenticate import authenticate
+from flowctl_registry.access.places import Place
 from flowctl_registry.access.principal import Action, Principal
 from flowctl_registry.api.body import read_body
 from flowctl_registry.errors import BadRequestError
 from flowctl_registry.models.access import USER_PATTERN
-from flowctl_registry.models.names import DIGEST_PATTERN, NAME_PATTERN, REFERENCE_PATTERN, VERSION_PATTERN, Kind
+from flowctl_registry.models.names import (
+    BUILD_PATTERN,
+    DIGEST_PATTERN,
+    NAME_PATTERN,
+    REFERENCE_PATTERN,
+    VERSION_PATTERN,
+    Kind,
+)
 from flowctl_registry.services import Services
 
 PATTERNS = {
@@ -35,6 +43,7 @@ PATTERNS = {
     "hook": r"^[0-9a-f]{32}$",
     "publisher": r"^[1-9][0-9]{0,17}$",
     "reference": REFERENCE_PATTERN,
+    "build": BUILD_PATTERN,
 }
 LONGEST = 100
 """Characters of a part of a path that has a pattern, as in the models of names."""
@@ -95,6 +104,8 @@ class Endpoint:
     media_type: str = "application/json"
     """Of the answer."""
     body_media_type: str = "application/json"
+    place: Place | None = None
+    """Where a path without `{ns}` leads: `action` is asked for there."""
 
     async def serve(self, services: Services, request: Request) -> Response:
         """Answer a request for this path and method."""
@@ -104,7 +115,7 @@ class Endpoint:
             # One thread for both: a change of thread costs more than most handlers do.
             result = await to_thread.run_sync(self._in_thread, services, request, path, query)
             return self._answer(await result if inspect.iscoroutine(result) else result)
-        principal = await to_thread.run_sync(authenticate, services, request, self.action, path)
+        principal = await to_thread.run_sync(authenticate, services, request, self.action, path, self.place)
         request.state.principal = principal
         body = await _body(self.body, services, request) if self.body else None
         call = Call(services, request, principal, path, query, body)
@@ -116,7 +127,7 @@ class Endpoint:
         return self._answer(result)
 
     def _in_thread(self, services: Services, request: Request, path: dict[str, str], query: Any) -> Any:
-        principal = authenticate(services, request, self.action, path)
+        principal = authenticate(services, request, self.action, path, self.place)
         request.state.principal = principal
         return self.handler(Call(services, request, principal, path, query, None))
 

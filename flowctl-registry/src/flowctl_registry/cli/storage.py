@@ -65,7 +65,8 @@ def gc(
         return
     say(
         f"{'would remove' if dry_run else 'removed'} {report.uploads} uploads, {report.pending} unfinished versions, "
-        f"{report.prereleases} prereleases, {report.removed} blobs ({report.removed_bytes} bytes)"
+        f"{report.prereleases} prereleases, logs of {report.build_logs} builds, "
+        f"{report.removed} blobs ({report.removed_bytes} bytes)"
     )
     say(f"{report.marked} more blobs {'would be' if dry_run else 'are'} marked for a later gc")
     if report.failed:

@@ -61,6 +61,7 @@ builds = Table(
     Column("started_at", Moment),
     Column("finished_at", Moment),
     Index("ix_builds_state", "state", "created_at"),
+    Index("ix_builds_created_at", "created_at", "id"),
     Index("ix_builds_component", "kind", "namespace", "name", "created_at"),
 )
 
@@ -81,14 +82,26 @@ build_steps = Table(
 )
 
 build_logs = Table(
-    "build_logs",  # pieces in the order in which they came; their bytes are objects of the blob store
+    "build_logs",  # pieces of whole lines, in the order in which they came
     metadata,
     Column("build_id", ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
     Column("step", String(32), nullable=False),
     Column("platform", String(64), nullable=False),
     Column("at", Moment, nullable=False),
+    Column("total", BigInteger, nullable=False),  # bytes of the build's log up to its end
     Column("text", Text, nullable=False),
+)
+
+materials = Table(
+    "materials",  # what published versions were made with and from: what a recall looks for
+    metadata,
+    Column("version_id", ForeignKey("versions.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", String(16), primary_key=True),  # plugin | tool | base-image | dependency
+    Column("name", String(512), primary_key=True),  # of a dependency: its package URL without a version
+    Column("version", String(256), primary_key=True),  # "" where it has none
+    Column("digest", String(128), primary_key=True),  # "" where none is known
+    Index("ix_materials_name", "kind", "name", "version"),
 )
 
 workers = Table(

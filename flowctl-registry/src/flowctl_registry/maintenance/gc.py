@@ -21,6 +21,7 @@ from flowctl_registry.blobs.claims import DELETION_S, exclude, guard
 from flowctl_registry.blobs.durable import staged
 from flowctl_registry.blobs.store import StoredObject
 from flowctl_registry.catalog.removal import forget, forgotten, given_up, remove
+from flowctl_registry.database.build_tables import build_logs, builds
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import blobs, claims, spent_tokens, uploads
 from flowctl_registry.errors import NotFoundError, RegistryError
@@ -45,8 +46,19 @@ def collect(services: Services, grace_s: float, *, dry_run: bool = False) -> GcR
         with reading(services.engine) as connection:
             marked = len(connection.execute(select(blobs.c.digest).where(_garbage(connection))).all())
             ready = connection.execute(select(blobs.c.size).where(_ready(connection, grace_s))).scalars().all()
-        return _report(True, len(old_uploads), len(pending), len(prereleases), marked, len(ready), sum(ready), 0)
+        return _report(
+            True,
+            len(old_uploads),
+            len(pending),
+            len(prereleases),
+            marked,
+            len(ready),
+            sum(ready),
+            0,
+            len(_old_logs(services)),
+        )
     writing(services.engine, _expire)
+    logs = _forget_logs(services)
     swept = _each(services, pending, forget)
     given = _each(services, prereleases, lambda connection, version: remove(connection, version, _REMOVED))
     _adopt(services, ttl_s)
@@ -55,11 +67,11 @@ def collect(services: Services, grace_s: float, *, dry_run: bool = False) -> GcR
     if services.blobs.root is not None:
         for path in staged(services.blobs.root, max(ttl_s, 3600)):
             path.unlink(missing_ok=True)
-    return _report(False, len(old_uploads), swept, given, marked, removed, size, failed)
+    return _report(False, len(old_uploads), swept, given, marked, removed, size, failed, logs)
 
 
 def _report(dry_run: bool, *counts: int) -> GcReport:
-    names = ("uploads", "pending", "prereleases", "marked", "removed", "removed_bytes", "failed")
+    names = ("uploads", "pending", "prereleases", "marked", "removed", "removed_bytes", "failed", "build_logs")
     return GcReport(dry_run=dry_run, **dict(zip(names, counts, strict=True)))
 
 
@@ -68,6 +80,26 @@ def _expire(connection: Connection) -> None:
     moment = now(connection)
     for table in (uploads, claims, spent_tokens):
         connection.execute(delete(table).where(table.c.expires_at <= moment))
+
+
+def _old_logs(services: Services) -> list[str]:
+    """Builds whose logs retention gives up."""
+    days = services.settings.retention.build_log_days
+    if not days:
+        return []
+    with reading(services.engine) as connection:
+        old = builds.c.finished_at < now(connection) - timedelta(days=days)
+        has_log = exists().where(build_logs.c.build_id == builds.c.id)
+        over = builds.c.state.in_(("succeeded", "failed", "cancelled"))
+        return list(connection.execute(select(builds.c.id).where(old, over, has_log)).scalars())
+
+
+def _forget_logs(services: Services) -> int:
+    found = _old_logs(services)
+    for start in range(0, len(found), _BATCH):
+        gone = delete(build_logs).where(build_logs.c.build_id.in_(found[start : start + _BATCH]))
+        writing(services.engine, lambda connection, gone=gone: connection.execute(gone))  # type: ignore[misc]
+    return len(found)
 
 
 def _each(services: Services, versions: list[int], change: Callable[[Connection, int], bool]) -> int:

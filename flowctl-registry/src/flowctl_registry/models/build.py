@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from flowctl_core.models.base import Frozen
+from flowctl_registry.models.component import PageQuery
 from flowctl_registry.models.names import Kind, Name, Version
 
 BuildState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -89,7 +90,7 @@ class BuildDocument(Frozen):
     """Who asked for it."""
     attempt: int
     """1 for the first try."""
-    version: Version | None = None
+    version: str | None = None
     """That it makes, once it is known."""
     problem: BuildProblem | None = None
     """Why it failed."""
@@ -114,3 +115,38 @@ class BuildRequest(Frozen):
     """The component's folder in the repository."""
     version: Version | None = None
     """That it must turn out to be; a build of another fails."""
+    trigger: Literal["publish", "manual", "rebuild"] = "manual"
+    """How urgent it is: a release (`publish`) goes before what somebody tries, that before a rebuild."""
+    request_key: str | None = Field(None, min_length=1, max_length=200)
+    """Makes the request idempotent: a second one with the same key finds the first one's build."""
+
+
+class BuildQuery(PageQuery):
+    """Which builds."""
+
+    namespace: Name | None = None
+    """Only those of this namespace."""
+    name: Name | None = None
+    """Only those of components and bundles with this name."""
+    state: BuildState | None = None
+    """Only those that are so far."""
+
+
+class BuildPage(Frozen):
+    """Builds, the newest first."""
+
+    items: tuple[BuildDocument, ...]
+    """Without their timelines."""
+    next: str | None = None
+    """Cursor of the next page; None: this is the last."""
+
+
+class LogQuery(BaseModel):
+    """Which part of a log."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    step: StepName | None = None
+    """Only this step's."""
+    platform: str | None = Field(None, max_length=64, pattern=r"^[a-z0-9]+(/[a-z0-9]+){1,2}$")
+    """Only this platform's."""

@@ -26,6 +26,8 @@ class GcReport(Frozen):
     """Their size."""
     failed: int
     """Blobs that the store did not remove; the next gc tries again."""
+    build_logs: int
+    """Builds whose logs were older than retention keeps them."""
 
 
 class Finding(Frozen):

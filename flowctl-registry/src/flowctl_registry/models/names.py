@@ -16,6 +16,7 @@ VERSION_PATTERN = (
 )
 """Semantic Versioning 2.0.0 without a leading v and without build metadata (`+` cannot stand in an image's tag)."""
 DIGEST_PATTERN = r"^sha256:[0-9a-f]{64}$"
+BUILD_PATTERN = r"^[0-9a-f]{32}$"
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=100)]
 Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN, max_length=100)]

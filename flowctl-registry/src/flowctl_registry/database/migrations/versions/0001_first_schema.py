@@ -365,6 +365,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("builds", schema=None) as batch_op:
         batch_op.create_index("ix_builds_component", ["kind", "namespace", "name", "created_at"], unique=False)
+        batch_op.create_index("ix_builds_created_at", ["created_at", "id"], unique=False)
         batch_op.create_index("ix_builds_state", ["state", "created_at"], unique=False)
 
     op.create_table(
@@ -439,6 +440,21 @@ def upgrade() -> None:
         batch_op.create_index("ix_manifests_subject", ["component_id", "subject"], unique=False)
 
     op.create_table(
+        "materials",
+        sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("name", sa.String(length=512), nullable=False),
+        sa.Column("version", sa.String(length=256), nullable=False),
+        sa.Column("digest", sa.String(length=128), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["version_id"], ["versions.id"], name=op.f("fk_materials_version_id_versions"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("version_id", "kind", "name", "version", "digest", name=op.f("pk_materials")),
+    )
+    with op.batch_alter_table("materials", schema=None) as batch_op:
+        batch_op.create_index("ix_materials_name", ["kind", "name", "version"], unique=False)
+
+    op.create_table(
         "subjects",
         sa.Column("version_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", _text(512), nullable=False),
@@ -456,6 +472,7 @@ def upgrade() -> None:
         sa.Column("step", sa.String(length=32), nullable=False),
         sa.Column("platform", sa.String(length=64), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["build_id"], ["builds.id"], name=op.f("fk_build_logs_build_id_builds"), ondelete="CASCADE"
