@@ -40,6 +40,7 @@ class SmallSteps:
 
     def __call__(self, call: StepCall) -> Answer:
         plan: dict[str, Any] = json.loads((self.folder / "plan.json").read_text())
+        call.log(f"{call.step} {call.platform} of try {call.attempt}\n".encode())
         seconds = plan.get("seconds", {}).get(call.step, 0.05)
         # As a sandbox does: the process dies with the worker.
         process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "sleep", str(seconds)])

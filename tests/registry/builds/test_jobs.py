@@ -5,9 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable
 
+from sqlalchemy import select
+
 from build_farm import Farm, runs
 from flowctl_registry.builds import cancelling
-from flowctl_registry.database.engine import writing
+from flowctl_registry.database.build_tables import build_logs
+from flowctl_registry.database.engine import reading, writing
 
 ALL = ["clone", "decide", "fetch", "test", "build linux/amd64", "build linux/arm64", "assemble", "publish"]
 
@@ -23,6 +26,25 @@ def test_a_build_goes_through_all_steps(farm: Farm) -> None:
     assert steps["publish"].answer == {"seen": ["assemble", "build", "clone", "decide", "fetch", "test"]}
     assert steps["clone"].started_at <= steps["clone"].ended_at <= steps["decide"].started_at
     assert farm.published() == [build_id]
+
+
+def test_what_steps_print_is_the_builds_log(farm: Farm) -> None:
+    farm.plan(fail={"test": 1, "build linux/arm64": "build"}, platforms=["linux/arm64"])
+    farm.worker()
+    build_id = farm.queue()
+    assert farm.wait_ended(build_id) == ["failed"]
+    with reading(farm.engine) as connection:
+        rows = connection.execute(
+            select(build_logs).where(build_logs.c.build_id == build_id).order_by(build_logs.c.sequence)
+        ).all()
+    text = "".join(row.text for row in rows)
+    tries = [line for line in text.splitlines() if "of try" in line]
+    assert [" ".join(line.split()) for line in tries] == [
+        "clone of try 1", "decide of try 1", "fetch of try 1", "test of try 1", "test of try 2",
+        "build linux/arm64 of try 1",
+    ]  # fmt: skip
+    assert text.endswith("[flowctl: failed: it does not compile]\n")
+    assert {(row.step, row.platform) for row in rows} >= {("test", ""), ("build", "linux/arm64")}
 
 
 def test_platforms_are_built_at_the_same_time(farm: Farm) -> None:

@@ -30,6 +30,8 @@ class StepCall:
     """Id of the worker that does it."""
     answers: Mapping[str, Any] = field(default_factory=dict)
     """What the steps before answered, by step; `build` has a mapping of its answers by platform."""
+    log: Callable[[bytes], None] = field(default=lambda _data: None)
+    """Takes what is printed, for the build's log; any thread may call it."""
 
 
 StepFunction = Callable[[StepCall], Answer]

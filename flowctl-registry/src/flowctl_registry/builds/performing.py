@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
@@ -12,6 +14,7 @@ from sqlalchemy import Connection
 from flowctl_core.errors import CancelledError, FlowctlError
 from flowctl_registry.builds import records
 from flowctl_registry.builds.jobs import Answer, StepCall, StepFunction
+from flowctl_registry.builds.logs import LogWriter
 from flowctl_registry.builds.records import Doing, FencedError
 from flowctl_registry.builds.runs import Run
 from flowctl_registry.builds.workflow import Result
@@ -83,6 +86,16 @@ class Performer:
         return None if run.parked else {"cancelled": True}
 
     def _call(self, doing: Doing, call: StepCall) -> Answer | BuildProblem:
+        with LogWriter(self._services, doing.build_id) as log:
+            outcome = self._outcome(
+                doing, dataclasses.replace(call, log=partial(log.write, doing.step, doing.platform))
+            )
+            if isinstance(outcome, BuildProblem):
+                ended = "ended" if call.cancelled.is_set() else f"failed: {outcome.message}"
+                log.note(doing.step, doing.platform, ended)
+        return outcome
+
+    def _outcome(self, doing: Doing, call: StepCall) -> Answer | BuildProblem:
         try:
             return self._steps[doing.step](call)
         except CancelledError as error:

@@ -6,7 +6,6 @@ answer names them. So a step needs nothing of the worker that did the one before
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,7 +30,6 @@ from flowctl_registry.errors import ConflictError
 from flowctl_registry.sandbox.confinement import Sandbox
 from flowctl_registry.services import Services
 
-_LOG = logging.getLogger(__name__)
 _REPOSITORY = "repository"
 _SNAPSHOT = ""
 """Among states, whose names are never empty."""
@@ -77,7 +75,7 @@ class BuildSteps:
         with workspace.at_work(call.step, (), lambda _tree, _digest: None) as tree:
             folder = tree / _REPOSITORY
             folder.mkdir()
-            git = SandboxedGit(self._sandbox, self._settings.sources, folder, self._bytes_log(call), call.cancelled)
+            git = SandboxedGit(self._sandbox, self._settings.sources, folder, call.log, call.cancelled)
             cloned = clone(git, self._settings.sources, asked)
             digest = self._snapshots.take(call.build_id, tree, [_REPOSITORY], call.cancelled)
             workspace.settle(call.step, digest)
@@ -234,12 +232,8 @@ class BuildSteps:
         for build_id in set(kept) - going_on:
             self._workspaces.forget(worker, build_id)
 
-    def _bytes_log(self, call: StepCall) -> Callable[[bytes], None]:
-        return lambda data: _LOG.debug("%s %s: %s", call.build_id, call.step, data.decode(errors="replace").rstrip())
-
     def _event_log(self, call: StepCall) -> Callable[[HostEvent], None]:
-        log = self._bytes_log(call)
-        return lambda event: log(f"{_SIGNS[event.kind]}{event.text}\n".encode())
+        return lambda event: call.log(f"{_SIGNS[event.kind]}{event.text}\n".encode())
 
 
 def _work(call: StepCall, phases: Sequence[Phase]) -> str:
