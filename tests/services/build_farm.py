@@ -64,7 +64,8 @@ class Farm:
 
     def plan(self, **plan: Any) -> None:
         """What the steps of this farm do: `seconds` by step, `fail` by step, `platforms`."""
-        (self.folder / "plan.json").write_text(json.dumps(plan))
+        (self.folder / "plan.new").write_text(json.dumps(plan))
+        (self.folder / "plan.new").replace(self.folder / "plan.json")  # workers read it at any moment
 
     def worker(
         self, name: str = "one", *, slots: int = 2, label: str | None = None, wait: bool = True, **environment: str

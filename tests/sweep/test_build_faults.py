@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,23 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
 
 
 def begun(farm: Farm, step: str, **plan: Any) -> tuple[str, Note]:
-    """A build that is in the middle of a step."""
+    """A build that is in the middle of a step: of both platforms, where it has them."""
     farm.plan(seconds={step: LONG_S}, **plan)
     build_id = farm.queue()
-    return build_id, farm.wait_begun(build_id, step)
+    notes = farm.wait(lambda: _begun(farm, build_id, step))
+    return build_id, notes[-1]
+
+
+def _begun(farm: Farm, build_id: str, step: str) -> list[Note]:
+    notes = farm.journal(build=build_id, step=step, what="begin")
+    return notes if len(notes) == (2 if step == "build" else 1) else []
+
+
+def over(farm: Farm, build_id: str, step: str) -> None:
+    """The step's processes have slept enough."""
+    for note in _begun(farm, build_id, step):
+        with suppress(ProcessLookupError):
+            os.kill(note.pid, signal.SIGTERM)
 
 
 def check(farm: Farm, *build_ids: str) -> None:
@@ -99,7 +113,7 @@ def test_kill_9_of_the_api(farm: Farm, step: str, what: str) -> None:
             api.start()
             farm.worker()
         else:
-            os.kill(note.pid, signal.SIGTERM)  # its sleep is over
+            over(farm, build_id, step)
         check(farm, build_id)
     finally:
         api.kill()
@@ -125,11 +139,11 @@ def test_the_database_is_gone_for_10_seconds(tmp_path: Path, step: str) -> None:
     farm = Farm(tmp_path / "farm", server.database())
     try:
         farm.worker("one")
-        build_id, note = begun(farm, step)
+        build_id, _note = begun(farm, step)
         server.stop()
         time.sleep(5)
-        os.kill(note.pid, signal.SIGTERM)  # the step ends while nobody can write that down
         farm.plan()
+        over(farm, build_id, step)  # it ends while nobody can write that down
         time.sleep(5)
         server.start()
         check(farm, build_id)
@@ -146,10 +160,10 @@ def test_the_blob_store_fails(tmp_path: Path, step: str) -> None:
     farm = Farm(tmp_path / "farm", blob_url=f"s3://{server.bucket()}", builds__tries=6, builds__retry_s=1, **options)
     try:
         farm.worker("one")
-        build_id, note = begun(farm, step, blobs=1000)
+        build_id, _ = begun(farm, step, blobs=1000)
         server.stop()
         farm.plan(blobs=1000)
-        os.kill(note.pid, signal.SIGTERM)
+        over(farm, build_id, step)
         farm.wait(lambda: any(row.state == "failed" for row in farm.steps(build_id).values()))
         server.start()
         check(farm, build_id)
@@ -168,7 +182,7 @@ def test_the_disk_is_full(tmp_path: Path, step: str) -> None:
         farm = Farm(tmp_path / "farm", builds__tries=6, builds__retry_s=1)
         try:
             farm.worker("one")
-            build_id, note = begun(farm, step, blobs=100_000)
+            build_id, _ = begun(farm, step, blobs=100_000)
             fill = folder / "fill"
             with fill.open("wb", buffering=0) as file:
                 try:
@@ -178,7 +192,7 @@ def test_the_disk_is_full(tmp_path: Path, step: str) -> None:
                     pass
             assert shutil.disk_usage(folder).free < 8192
             farm.plan(blobs=100_000)
-            os.kill(note.pid, signal.SIGTERM)
+            over(farm, build_id, step)
             time.sleep(4)
             fill.unlink()
             check(farm, build_id)
@@ -196,12 +210,12 @@ def test_the_clock_jumps(tmp_path: Path, step: str, jump: int) -> None:
     try:
         farm.worker("one", **clock.environment)
         farm.worker("two", slots=1, **clock.environment)
-        build_id, note = begun(farm, step)
+        build_id, _note = begun(farm, step)
         clock.jump(jump)
         time.sleep(4)
         farm.plan()
         assert farm.build(build_id).takeovers == 0
-        os.kill(note.pid, signal.SIGTERM)
+        over(farm, build_id, step)
         after = farm.queue()
         check(farm, build_id, after)
         assert farm.build(build_id).takeovers == 0
