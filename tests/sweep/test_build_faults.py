@@ -206,7 +206,7 @@ def test_the_disk_is_full(tmp_path: Path, step: str) -> None:
 @pytest.mark.parametrize("jump", [3600, -3600])
 def test_the_clock_jumps(tmp_path: Path, step: str, jump: int) -> None:
     clock = JumpingClock(tmp_path)
-    farm = Farm(tmp_path / "farm")
+    farm = Farm(tmp_path / "farm", builds__dead_after_s=10)  # a slow machine must not look like a jump
     try:
         farm.worker("one", **clock.environment)
         farm.worker("two", slots=1, **clock.environment)
