@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -102,3 +104,26 @@ class Yard:
             time.sleep(0.2)
         assert row.state == state, f"{row.state}: {row.problem}"
         return row
+
+
+def toolchain_settings(config: Path) -> dict[str, str]:
+    """Settings of workers that use the toolchains of this machine; tools fetch what they are told to."""
+    home = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
+    places = [_root_of("go"), _root_of("cargo"), _root_of("node"), home]
+    told = {name: os.environ[name] for name in ("GOPROXY", "GOFLAGS", "PIP_INDEX_URL") if name in os.environ}
+    readable = [place for place in places if place is not None and not place.is_relative_to("/usr/bin")]
+    return {
+        "builds__readable": json.dumps([str(place) for place in readable if place.is_dir()]),
+        "builds__environment": json.dumps({**told, "RUSTUP_HOME": str(home), "RUSTUP_AUTO_INSTALL": "0"}),
+        "builds__config": str(config),
+        "sandbox__hosts": json.dumps(["*"]),
+        "sandbox__allow_private": json.dumps(["*"]),  # a mirror may have any address
+    }
+
+
+def _root_of(tool: str) -> Path | None:
+    """The folder whose `bin` has it, unless that is a system's."""
+    found = shutil.which(tool)
+    if found is None or Path(found).parent in (Path("/usr/bin"), Path("/bin")):
+        return None
+    return Path(found).parent.parent
