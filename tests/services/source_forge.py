@@ -16,7 +16,7 @@ from tests.conftest import unavailable
 from git_server import GitServer, Repository
 from registry_instance import Registry
 
-DEADLINE_S = 300
+DEADLINE_S = 900
 COMPONENT = """\
 apiVersion: component.flowctl.io/v1
 kind: ComponentSpec

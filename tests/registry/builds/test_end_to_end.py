@@ -64,3 +64,5 @@ def test_a_tag_becomes_a_signed_version(yard: Yard, tmp_path: Path) -> None:
     assert pulled.returncode == 0, pulled.stderr
     assert yard.row(build_id).version_id is not None and not list(yard.registry.data.glob("work/*/*"))
     assert yard.claims(build_id) == []
+    log = client.get(f"/v1/builds/{build_id}/logs").text
+    assert "==> exporting the source" in log and "==> signing and publishing" in log

@@ -138,6 +138,7 @@ class BuildSteps:
         """Record, sign and show the version."""
         row, version = self._row(call.build_id), call.answers["decide"]["version"]
         files = self._snapshots.read_json(call.answers["assemble"]["files"])["files"]
+        call.log(f"==> signing and publishing {row.namespace}/{row.name} {version}\n".encode())
         version_id = publish(self._services, row, version, files)
         self._workspaces.forget(call.worker, call.build_id)
         return {"version_id": version_id, "version": version}
