@@ -112,7 +112,7 @@ def test_push_and_release_of_one_tag_are_one_build(scene: Scene, order: str) -> 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled", "running"])
 def test_what_was_told_once_is_not_tried_again(scene: Scene, state: str) -> None:
-    for event in ("push", "release", "push"):
+    for event in ("push", "release", "push", "release"):
         payload = (
             pushed(scene.repository, "refs/tags/v1.2.0") if event == "push" else released(scene.repository, "v1.2.0")
         )
@@ -126,6 +126,13 @@ def test_a_tag_that_was_moved_is_built_again(scene: Scene) -> None:
     scene.end("failed")
     deliver(scene.client, "push", pushed(scene.repository, "refs/tags/v1.2.0", "2" * 40))
     assert [row.commit for row in scene.builds()] == ["1" * 40, "2" * 40]
+
+
+def test_a_release_that_was_never_cloned_is_built_when_its_tag_is_pushed_anew(scene: Scene) -> None:
+    deliver(scene.client, "release", released(scene.repository, "v1.2.0"))
+    scene.end("failed")
+    deliver(scene.client, "push", pushed(scene.repository, "refs/tags/v1.2.0"))
+    assert [row.commit for row in scene.builds()] == [None, "6" * 40]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, or_, select
+from sqlalchemy import Connection, and_, insert, or_, select
 
 from flowctl_registry import audit
 from flowctl_registry.access.namespaces import find
@@ -129,7 +129,8 @@ def _known(connection: Connection, wanted: Wanted, repository: str, subdirectory
         found = connection.execute(newest.where(builds.c.request_key == wanted.stored_key)).scalar_one_or_none()
     if found is None and wanted.ref is not None and wanted.trigger in ("webhook", "publish"):
         same = (builds.c.ref == wanted.ref, builds.c.repository == repository, builds.c.subdirectory == subdirectory)
-        commit = () if wanted.commit is None else (or_(builds.c.commit.is_(None), builds.c.commit == wanted.commit),)
+        not_cloned = and_(builds.c.commit.is_(None), builds.c.state.in_(_GOES_ON))
+        commit = () if wanted.commit is None else (or_(not_cloned, builds.c.commit == wanted.commit),)
         # what failed is tried again when people ask for it, not when a machine tells the same once more
         states = () if wanted.trigger == "webhook" else (builds.c.state.in_((*_GOES_ON, "succeeded")),)
         found = connection.execute(newest.where(*of_component, *same, *commit, *states)).scalar_one_or_none()
