@@ -15,6 +15,7 @@ from flowctl_core.models.build_info import BuildInfo
 from flowctl_core.models.component import ComponentSpec
 from flowctl_core.specfile.load import parse_bundle, parse_component
 from flowctl_registry.catalog.images import INDEX_TYPE, Manifest, read_layout
+from flowctl_registry.catalog.materials import UsedMaterial, materials_of
 from flowctl_registry.errors import InvalidReleaseError, UnavailableError
 from flowctl_registry.models.names import Kind
 from flowctl_registry.models.upload import UploadedFile
@@ -64,6 +65,8 @@ class Contents:
     manifests: tuple[Manifest, ...] = ()
     image: str | None = None
     """Digest of the image index that tags point to."""
+    materials: tuple[UsedMaterial, ...] = ()
+    """What it was made with and from."""
 
 
 def release_digest(files: tuple[UploadedFile, ...]) -> str:
@@ -138,6 +141,7 @@ def _component(
         },
         manifests=manifests,
         image=info.images.index if info.images else None,
+        materials=materials_of(info, _bytes(by_path, "metadata/sbom.cdx.json", read)),
     )
 
 

@@ -21,6 +21,7 @@ from flowctl_registry.catalog import uploads
 from flowctl_registry.catalog.contents import Contents, read_contents
 from flowctl_registry.catalog.quota import check_quota
 from flowctl_registry.catalog.visible import publish_pending
+from flowctl_registry.database.build_tables import materials
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.database.tables import (
     artifacts,
@@ -157,6 +158,9 @@ def _record(connection: Connection, limits: Limits, release: Release, contents: 
         ],
     )
     _images(connection, component_id, version_id, contents)
+    if contents.materials:
+        made_of = [{"version_id": version_id, **vars(each)} for each in contents.materials]
+        connection.execute(insert(materials), made_of)
     return version_id, "pending"
 
 

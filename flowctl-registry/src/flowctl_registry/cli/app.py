@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flowctl_registry.cli import audit, namespace, publisher, signer, storage, token
+from flowctl_registry.cli import audit, build, namespace, publisher, signer, storage, token
+from flowctl_registry.cli import recall as recall_command
 from flowctl_registry.cli import worker as worker_command
 from flowctl_registry.cli.session import Config, Data, Unsandboxed
 
@@ -19,8 +20,10 @@ app.add_typer(namespace.app, name="namespace")
 app.add_typer(publisher.app, name="publisher")
 app.add_typer(audit.app, name="audit")
 app.add_typer(signer.app, name="signer")
+app.add_typer(build.app, name="build")
 for command in (storage.migrate, storage.gc, storage.fsck, storage.backup, storage.restore, worker_command.worker):
     app.command()(command)
+app.command()(recall_command.recall)
 
 
 def run() -> int:

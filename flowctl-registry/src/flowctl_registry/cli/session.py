@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from flowctl_registry.services import Services
     from flowctl_registry.settings import Settings
 
 OPERATOR = "operator"
@@ -47,3 +48,16 @@ def database(config: Path | None, data: Path | None) -> Iterator[tuple[Settings,
         yield settings, engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def opened(config: Path | None, data: Path | None) -> Iterator[Services]:
+    """All that the registry works with. Raises ConfigError, RegistryError, UnavailableError."""
+    from flowctl_registry.services import Services
+
+    with database(config, data) as (settings, _):
+        services = Services.open(settings)
+        try:
+            yield services
+        finally:
+            services.close()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,22 +9,10 @@ import typer
 
 from flowctl_core.cli.console import emit, say, table
 from flowctl_core.cli.options import Output
-from flowctl_registry.cli.session import Config, Data, database
+from flowctl_registry.cli.session import Config, Data, opened
 
 if TYPE_CHECKING:
-    from flowctl_registry.services import Services
-
-
-@contextmanager
-def _services(config: Path | None, data: Path | None) -> Iterator[Services]:
-    from flowctl_registry.services import Services
-
-    with database(config, data) as (settings, _):
-        services = Services.open(settings)
-        try:
-            yield services
-        finally:
-            services.close()
+    pass
 
 
 def migrate(config: Config = None, data: Data = None, output: Output = None) -> None:
@@ -59,7 +45,7 @@ def gc(
     """Remove what nothing needs any more: abandoned uploads, old prereleases, unreferenced blobs."""
     from flowctl_registry.maintenance.gc import collect
 
-    with _services(config, data) as services:
+    with opened(config, data) as services:
         report = collect(services, grace, dry_run=dry_run)
     if emit(report.model_dump(mode="json")):
         return
@@ -86,7 +72,7 @@ def fsck(
     from flowctl_registry.errors import DamagedError
     from flowctl_registry.maintenance.fsck import check
 
-    with _services(config, data) as services:
+    with opened(config, data) as services:
         report = check(services, quick=quick, repair=repair)
     open_findings = [each for each in report.findings if not each.repaired]
     if not emit(report.model_dump(mode="json")):
@@ -117,7 +103,7 @@ def backup(
     """Write all that is stored to a folder, while the registry runs."""
     from flowctl_registry.maintenance.backup import back_up
 
-    with _services(config, data) as services:
+    with opened(config, data) as services:
         report = back_up(services, folder, keys=not no_keys)
     if emit(report.model_dump(mode="json")):
         return
