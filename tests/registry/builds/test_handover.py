@@ -34,7 +34,7 @@ def test_another_machine_goes_on_from_the_snapshots(yard: Yard, tmp_path: Path) 
     namespace = yard.registry.namespace()
     repository = yard.server.create(namespace)
     files = busybox_source()
-    files["make.sh"] = "test -n \"$SOURCE_DATE_EPOCH\" && sleep 4\n" + str(files["make.sh"])
+    files["make.sh"] = 'test -n "$SOURCE_DATE_EPOCH" && sleep 4\n' + str(files["make.sh"])
     repository.commit(files, tag="v1.0.0")
     build_id = yard.request(namespace, "greeting", repository)
     deadline = time.monotonic() + 120

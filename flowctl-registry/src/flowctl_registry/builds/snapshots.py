@@ -133,6 +133,7 @@ class Snapshots:
         try:
             top.mkdir(mode=0o700, parents=True, exist_ok=True)
             private = Path(tempfile.mkdtemp(dir=top))
+            private.chmod(0o755)  # for the sandbox's user, who gets it alone
         except OSError as error:
             raise StorageFullError(f"{top}: {error.strerror}", hint="Free some space on the worker.") from error
         try:
