@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
 from flowctl_core import __version__
 from flowctl_core.build.key import digest_text
 from flowctl_core.job import Job
+from flowctl_core.models import Plan
 from flowctl_core.models.build_info import (
     BaseImageInfo,
     BuildInfo,
@@ -66,7 +68,7 @@ def make_build_info(job: Job) -> BuildInfo:
         fetch_ran_code=tuple(sorted(job.fetch_ran_code)),
         flowctl=__version__,
         plugins=plugins,
-        plan=job.plan.model_copy(update={"warnings": (), "limitations": ()}),
+        plan=_recorded_plan(job.plan),
         tools=tools,
         environment={**dict(sorted(passed.items())), **settled},
         platforms=tuple(
@@ -77,6 +79,18 @@ def make_build_info(job: Job) -> BuildInfo:
         images=_images(job),
         sbom="sha256:" + file_digest(release.made / SBOM),
     )
+
+
+def _recorded_plan(plan: Plan) -> Plan:
+    """Without what people were told, in an order that no way of keeping JSON can change."""
+    told = {"warnings": (), "limitations": ()}
+    return plan.model_copy(update={**told, "environment": _sorted(plan.environment), "details": _sorted(plan.details)})
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(each) for each in value] if isinstance(value, list) else value
 
 
 def _images(job: Job) -> ImagesInfo | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import json
 import os
 import shutil
 from pathlib import Path
@@ -56,6 +57,20 @@ def test_the_source_is_the_commit_and_not_what_is_checked_out(yard) -> None:
             entry.unlink()
     (yard.workspace.repository / "words.txt").write_text("not of the commit\n")
     yard.run_all()
+    yard.bench.release(as_registry=True)
+    require_same(yard.workspace.release, yard.bench.root / "dist")
+
+
+def test_the_order_in_which_json_is_kept_changes_no_byte(yard) -> None:
+    def turned(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: turned(value[name]) for name in sorted(value)}  # as a canonical form has it
+        return [turned(each) for each in value] if isinstance(value, list) else value
+
+    for phase in ("export", "decide", "fetch", "build", "bases", "assemble"):
+        for name, state in yard.run(phase).items():
+            text = json.dumps(turned(state.model_dump(mode="json")))
+            yard.workspace.write(name, type(state).model_validate_json(text))
     yard.bench.release(as_registry=True)
     require_same(yard.workspace.release, yard.bench.root / "dist")
 

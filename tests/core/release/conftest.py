@@ -78,6 +78,8 @@ class WordBuilder:
             fetched=("fetched",),
             generated=("dist",) if self.makes_dist else (),
             settings=request.settings,
+            environment={"WORDS": "many", "LETTERS": "more"},
+            details={"words": {"verbs": 1, "nouns": [{"z": 1, "a": 2}]}, "letters": "all"},
         )
 
     @hookimpl
