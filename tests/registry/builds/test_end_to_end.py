@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,9 @@ from git_server import GitServer
 from registry_fixtures import backend, open_registry, postgres_server, s3_server
 from source_forge import Yard, busybox_source, settings_for
 
+FLOWCTL = Path(sys.prefix) / "bin" / "flowctl"
+NAME = "busybox-greeting"
+"""busybox is the program of every applet to who calls it by a name that begins so."""
 __all__ = ["backend", "open_registry", "postgres_server", "s3_server"]
 
 
@@ -43,25 +48,30 @@ def download(yard: Yard, namespace: str, name: str, version: str, platform: str,
 def test_a_tag_becomes_a_signed_version(yard: Yard, tmp_path: Path) -> None:
     namespace = yard.registry.namespace()
     repository = yard.server.create(namespace)
-    commit = repository.commit(busybox_source(), tag="v1.0.0")
-    build_id = yard.request(namespace, "greeting", repository)
+    commit = repository.commit(busybox_source(NAME), tag="v1.0.0")
+    build_id = yard.request(namespace, NAME, repository)
     built = yard.wait(build_id)
     assert (built.commit, built.version) == (commit, "1.0.0")
     assert [step.step for step in yard.steps(build_id)] == [
         "clone", "decide", "fetch", "test", "build", "assemble", "publish",
     ]  # fmt: skip
     client = yard.registry.client()
-    version = client.get(f"/v1/components/{namespace}/greeting/1.0.0").json()
+    version = client.get(f"/v1/components/{namespace}/{NAME}/1.0.0").json()
     assert version["source"]["commit"] == commit and version["source"]["repository"] == repository.url
-    download(yard, namespace, "greeting", "1.0.0", "linux/amd64", tmp_path / "greeting")
-    said = subprocess.run(["busybox", "echo", "hi"], executable=tmp_path / "greeting", capture_output=True, text=True)
+    download(yard, namespace, NAME, "1.0.0", "linux/amd64", tmp_path / NAME)
+    said = subprocess.run([tmp_path / NAME, "echo", "hi"], capture_output=True, text=True)
     assert said.stdout == "hi\n", said.stderr
+    (key,) = client.get("/v1/keys").json()["keys"]
+    (tmp_path / "key.pub").write_text(key["public_key"])
     host = yard.registry.urls[0].removeprefix("http://")
     skopeo = shutil.which("skopeo") or unavailable("skopeo, which pulls an image")
-    source = f"docker://{host}/{namespace}/greeting:v1.0.0"
+    source = f"docker://{host}/{namespace}/{NAME}:v1.0.0"
     command = [skopeo, "copy", "--src-tls-verify=false", source, f"oci:{tmp_path}/pulled"]
     pulled = subprocess.run(command, capture_output=True, text=True)
     assert pulled.returncode == 0, pulled.stderr
+    verify = [FLOWCTL, "verify", f"{host}/{namespace}/{NAME}:v1.0.0", "--key", tmp_path / "key.pub", "--name", NAME]
+    verified = subprocess.run(verify, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, capture_output=True)
+    assert verified.returncode == 0, verified.stdout + verified.stderr
     assert yard.row(build_id).version_id is not None and not list(yard.registry.data.glob("work/*/*"))
     assert yard.claims(build_id) == []
     log = client.get(f"/v1/builds/{build_id}/logs").text
