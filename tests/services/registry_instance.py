@@ -144,7 +144,8 @@ def run_registry(
         if backend == "postgres":
             own[PREFIX + "DATA"] = str(folder / f"api-{number}")
         urls.append(f"http://127.0.0.1:{port}")
-        api.append(ServerProcess([PROGRAM, "serve"], folder / f"api-{number}.log", _alive(urls[-1]), environment=own))
+        alive = _alive(urls[-1], data / "signer.sock" if backend == "sqlite" else None)
+        api.append(ServerProcess([PROGRAM, "serve"], folder / f"api-{number}.log", alive, environment=own))
     registry = Registry(tuple(urls), data, environment, None, backend, api, signer)
     try:
         registry.start()
@@ -180,11 +181,13 @@ def _admin_token(connection: Connection) -> str:
     return made.token
 
 
-def _alive(url: str) -> Callable[[], bool]:
+def _alive(url: str, socket: Path | None = None) -> Callable[[], bool]:
+    """Does it answer? `socket`: of the signer that it starts, which is a moment later."""
+
     def ask() -> bool:
         try:
             with urllib.request.urlopen(url + "/healthz", timeout=5) as answer:
-                return bool(answer.status == 200)
+                return bool(answer.status == 200) and (socket is None or socket.exists())
         except OSError:
             return False
 
