@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,13 +109,11 @@ class Yard:
 
 def toolchain_settings(config: Path) -> dict[str, str]:
     """Settings of workers that use the toolchains of this machine; tools fetch what they are told to."""
-    home = Path(os.environ.get("RUSTUP_HOME") or Path.home() / ".rustup")
-    places = [_root_of("go"), _root_of("cargo"), _root_of("node"), home]
+    places = [_root_of("go"), _root_of("node"), _rust()]
     told = {name: os.environ[name] for name in ("GOPROXY", "GOFLAGS", "PIP_INDEX_URL") if name in os.environ}
-    readable = [place for place in places if place is not None and not place.is_relative_to("/usr/bin")]
     return {
-        "builds__readable": json.dumps([str(place) for place in readable if place.is_dir()]),
-        "builds__environment": json.dumps({**told, "RUSTUP_HOME": str(home), "RUSTUP_AUTO_INSTALL": "0"}),
+        "builds__readable": json.dumps([str(place) for place in places if place is not None]),
+        "builds__environment": json.dumps(told),
         "builds__config": str(config),
         "sandbox__hosts": json.dumps(["*"]),
         "sandbox__allow_private": json.dumps(["*"]),  # a mirror may have any address
@@ -127,3 +126,11 @@ def _root_of(tool: str) -> Path | None:
     if found is None or Path(found).parent in (Path("/usr/bin"), Path("/bin")):
         return None
     return Path(found).parent.parent
+
+
+def _rust() -> Path | None:
+    """The toolchain itself: rustup chooses by a user's settings, which builds do not have."""
+    if shutil.which("rustc") is None:
+        return None
+    said = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True)
+    return Path(said.stdout.strip())
