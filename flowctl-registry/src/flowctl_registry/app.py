@@ -39,6 +39,7 @@ def create_app(settings: Settings) -> Starlette:
     )
     app.router.redirect_slashes = False  # an address has one spelling
     app.state.services = services
+    app.state.is_ending = lambda: False  # the server knows
     app.state.recent_files = RecentFiles()
     app.state.limiter = Limiter(settings.limits)
     app.state.oidc_keys = Keys()

@@ -6,6 +6,7 @@ This process stays small: it watches the others, and imports nothing that they a
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
-from granian.server import Server
+from granian.server.mp import MPServer
 
 from flowctl_core.errors import ConfigError, FlowctlError
 from flowctl_registry.child import Child
@@ -46,7 +47,8 @@ def serve(settings: Settings) -> None:
     except OSError as error:
         raise ConfigError(f"{settings.data} cannot be used: {error.strerror}", hint="Set `data`.") from None
     options = settings.server
-    server = Server(
+    ending = mmap.mmap(-1, 1)
+    server = _Server(
         "flowctl_registry",
         address=options.host,
         port=options.port,
@@ -62,6 +64,7 @@ def serve(settings: Settings) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=max(1, round(options.shutdown_s)),
     )
+    server.ending = ending
     with ExitStack() as children:
         signer = None
         if settings.signer_socket is None:
@@ -70,7 +73,7 @@ def serve(settings: Settings) -> None:
         if settings.builds.embedded_slots:
             children.enter_context(Child(settings, "flowctl_registry.builds", "worker", after_s=_WORKER_AFTER_S))
         try:
-            server.serve(target_loader=_loader(settings), wrap_loader=False)
+            server.serve(target_loader=_loader(settings, ending), wrap_loader=False)
         except (OSError, RuntimeError) as error:
             why = str(error).partition("\n")[0]  # a trace of the server's own follows
             raise ConfigError(
@@ -80,7 +83,18 @@ def serve(settings: Settings) -> None:
         raise ConfigError("the signer cannot start", hint="What it said is above.")
 
 
-def _loader(settings: Settings) -> Callable[[], ASGIApp]:
+class _Server(MPServer):
+    """Tells its workers that the end has begun: they wait for all that is being answered, and streams have no end."""
+
+    ending: mmap.mmap
+    """Shared with the workers."""
+
+    def shutdown(self, exit_code: int = 0) -> None:
+        self.ending[0] = 1
+        super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+
+
+def _loader(settings: Settings, ending: mmap.mmap) -> Callable[[], ASGIApp]:
     """Makes the application in a worker, which ends when this process is gone."""
     parent = os.getpid()
 
@@ -89,7 +103,7 @@ def _loader(settings: Settings) -> Callable[[], ASGIApp]:
         forget_dead()
         os.environ.pop(PASSPHRASE, None)  # of the signer's keys
         try:
-            app = _application(settings)
+            app = _application(settings, lambda: bool(ending[0]))
         except FlowctlError as error:
             _LOG.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")
             sys.exit(error.exit_code)
@@ -99,7 +113,7 @@ def _loader(settings: Settings) -> Callable[[], ASGIApp]:
     return load
 
 
-def _application(settings: Settings) -> ASGIApp:
+def _application(settings: Settings, is_ending: Callable[[], bool]) -> ASGIApp:
     from flowctl_registry.access.beginning import say_how_to_begin
     from flowctl_registry.app import create_app
     from flowctl_registry.observability.requests import Observed
@@ -114,6 +128,7 @@ def _application(settings: Settings) -> ASGIApp:
         migrate.ensure(engine)
         engine.dispose()
     app = create_app(settings)
+    app.state.is_ending = is_ending
     say_how_to_begin(app.state.services)
     return Observed(app, tracing)
 

@@ -203,3 +203,11 @@ def test_gc_removes_old_logs(registry: Registry, services: Services) -> None:
     assert json.loads(registry.command("gc", "-o", "json").stdout)["build_logs"] == 1
     assert registry.client().get(f"/v1/builds/{old}/logs").text == ""
     assert registry.client().get(f"/v1/builds/{new}/logs").text.endswith("told\n")
+
+
+def test_who_follows_a_log_does_not_hold_the_registry_up(open_registry: Callable[..., Any]) -> None:
+    with open_registry(server__shutdown_s=600, builds__log_stream_s=600) as running:
+        build_id = begun(running, "queued")
+        with following(running, build_id) as events:
+            running.api[-1].stop()  # it waits for what is being answered
+            assert list(events) == []

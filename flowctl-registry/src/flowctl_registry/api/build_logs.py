@@ -66,7 +66,7 @@ async def _events(call: Call, after: int) -> AsyncIterator[ServerSentEvent]:
         if state in ENDED:
             yield _event("end", {"state": state})
             return
-        if anyio.current_time() > deadline:
+        if anyio.current_time() > deadline or call.request.app.state.is_ending():
             return
         await anyio.sleep(_LOOK_S)
 
