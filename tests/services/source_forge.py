@@ -66,16 +66,11 @@ class Yard:
     def request(
         self, namespace: str, name: str, repository: Repository, ref: str | None = "v1.0.0", **more: Any
     ) -> str:
-        """Ask for a build as the API does; its id."""
-        from flowctl_registry.builds.requests import Wanted, request_build
-        from flowctl_registry.settings import load_settings
-
-        settings = load_settings(None, self.registry.environment)
-        wanted = Wanted(
-            kind="component", namespace=namespace, name=name, trigger="publish", requested_by="admin",
-            repository=repository.url, ref=ref, **more,
-        )  # fmt: skip
-        return str(self.registry.change(lambda connection: request_build(connection, settings, wanted)).build_id)
+        """Ask for a build; its id."""
+        asked = {"repository": repository.url, "ref": ref, **more}
+        answer = self.registry.client().post(f"/v1/components/{namespace}/{name}/builds", json=asked)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
 
     def row(self, build_id: str) -> Any:
         """What the registry knows of a build."""
