@@ -24,6 +24,6 @@ async def github(call: Call) -> DeliveryDocument:
 ENDPOINTS = (
     Endpoint(
         "POST", "/v1/webhooks/github", github, None, "Take a delivery of GitHub", "builds",
-        answer=DeliveryDocument, errors=(401, 409, 413, 429),
+        answer=DeliveryDocument, errors=(400, 401, 409, 413, 429),
     ),
 )  # fmt: skip

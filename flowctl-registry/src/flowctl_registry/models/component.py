@@ -52,7 +52,7 @@ class ListQuery(PageQuery):
 class SearchQuery(PageQuery):
     """What to look for. All that is given must match."""
 
-    q: str = Field("", max_length=200)
+    q: str = Field("", max_length=200, pattern=r"^[^\x00]*$")
     """Words of the name, namespace, description or tags; the beginning of a word is enough."""
     type: ComponentType | None = None
     """Type of the component."""
