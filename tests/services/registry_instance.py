@@ -120,7 +120,8 @@ def run_registry(
     environment |= {PREFIX + "DATA": str(data)}
     limits: dict[str, Any] = {f"limits__{what}_per_minute": 0 for what in _RATES}  # tests ask faster than clients do
     limits["builds__embedded_slots"] = 0  # tests that build say so
-    environment |= {PREFIX + name.upper(): str(value).lower() for name, value in (limits | settings).items()}
+    for name, value in (limits | settings).items():
+        environment[PREFIX + name.upper()] = str(value).lower() if isinstance(value, bool) else str(value)
     made: str | None = None
     signer: ServerProcess | None = None
     if backend == "postgres":

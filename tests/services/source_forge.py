@@ -105,7 +105,10 @@ class Yard:
 def toolchain_settings(config: Path) -> dict[str, str]:
     """Settings of workers that use the toolchains of this machine; tools fetch what they are told to."""
     places = [_root_of("go"), _root_of("node"), _rust()]
-    told = {name: os.environ[name] for name in ("GOPROXY", "GOFLAGS", "PIP_INDEX_URL") if name in os.environ}
+    told = {name: os.environ[name] for name in ("GOPROXY", "GOFLAGS", "UV_DEFAULT_INDEX") if name in os.environ}
+    told["SSL_CERT_FILE"] = os.environ.get(
+        "SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"
+    )  # for uv: the system's
     return {
         "builds__readable": json.dumps([str(place) for place in places if place is not None]),
         "builds__environment": json.dumps(told),
