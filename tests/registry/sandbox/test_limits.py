@@ -19,7 +19,8 @@ def test_an_honest_command(box: Box) -> None:
     )
     assert (ran.output, ran.outcome.exit_code, ran.outcome.reached) == ("/work True\n", 3, None)
     assert (box.work / "made").read_text() == "x"
-    assert ran.outcome.cpu_s is not None
+    if box.sandbox.name != "docker":  # which samples: a command may be gone before the first
+        assert ran.outcome.cpu_s is not None
 
 
 def test_a_command_that_does_not_exist(box: Box) -> None:
