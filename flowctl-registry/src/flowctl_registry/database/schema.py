@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowctl_registry.database import build_tables, tables
+import flowctl_registry.database.build_tables  # noqa: F401 - its tables join those of `tables`
+from flowctl_registry.database import tables
 
 metadata = tables.metadata
-"""All tables; importing this module, and not `tables`, is what makes it all."""
-BUILD_TABLES = tuple(each for each in metadata.sorted_tables if each.name in vars(build_tables))
+"""All tables, whatever else was imported before; that of `tables` has only its own until this module is there."""

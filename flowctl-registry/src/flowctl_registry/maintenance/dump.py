@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, LargeBinary, Table, func, insert, select
 
-from flowctl_registry.database.tables import blobs, claims, metadata, uploads
+from flowctl_registry.database.schema import metadata
+from flowctl_registry.database.tables import blobs, claims, uploads
 from flowctl_registry.database.types import Moment
 from flowctl_registry.errors import DamagedError
 from flowctl_registry.maintenance.references import referenced

@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, and_, exists, not_, or_
 
 from flowctl_registry.database.engine import now
-from flowctl_registry.database.tables import blobs, claims, metadata
+from flowctl_registry.database.schema import metadata
+from flowctl_registry.database.tables import blobs, claims
 
 _COLUMNS = [
     key.parent for table in metadata.sorted_tables for key in table.foreign_keys if key.column is blobs.c.digest

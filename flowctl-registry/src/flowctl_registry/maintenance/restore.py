@@ -14,7 +14,8 @@ from flowctl_registry.blobs.store import BlobStore
 from flowctl_registry.catalog import search_index
 from flowctl_registry.database import migrate
 from flowctl_registry.database.engine import open_engine, writing
-from flowctl_registry.database.tables import blobs, metadata
+from flowctl_registry.database.schema import metadata
+from flowctl_registry.database.tables import blobs
 from flowctl_registry.errors import BadRequestError, ConflictError, DamagedError
 from flowctl_registry.maintenance.backup import read_manifest
 from flowctl_registry.maintenance.dump import load
