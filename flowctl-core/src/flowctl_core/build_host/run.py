@@ -274,7 +274,7 @@ def _assemble(host: Host) -> States:
             step(job)
             if any(report.state == "failed" for report in release.platforms):  # it was built, and is not the same now
                 raise nothing_built(release.platforms)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: half a release must not stay
         release.discard()
         raise
     report = release_report(job).model_copy(update={"directory": host.workspace.release.name})

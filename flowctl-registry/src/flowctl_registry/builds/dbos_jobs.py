@@ -166,7 +166,7 @@ class DbosJobs(Jobs):
 
         try:
             await self._finish(run, await build(do))
-        except Exception:
+        except Exception:  # raised again
             # The engine's database failed, or this run was replaced there: what is recorded in ours counts.
             if self._runs.get(run.claim.build_id) is run:
                 del self._runs[run.claim.build_id]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
@@ -36,7 +36,7 @@ def open_engine(url: str) -> Engine:
         return create_engine(
             url, pool_pre_ping=True, pool_size=10, max_overflow=10, pool_timeout=10, connect_args={"connect_timeout": 5}
         )
-    except Exception as error:
+    except (SQLAlchemyError, ImportError, ValueError) as error:
         raise ConfigError(
             f"the database URL cannot be used: {type(error).__name__}",
             hint="Write sqlite:///PATH or postgresql://USER@HOST/NAME; PostgreSQL needs flowctl-registry[postgres].",

@@ -47,10 +47,11 @@ class Observed:
         try:
             with self._span(scope, noted):
                 await self._app(scope, noted.receive, noted.send)
-        except Exception as error:
+        except Exception as error:  # Starlette raises again what it has answered with a 5xx, which is in the log
             if noted.status == 0:
                 raise
-            _LOG.debug("the application raised", exc_info=error)
+            told = logging.DEBUG if noted.status >= 500 else logging.WARNING
+            _LOG.log(told, "an answer broke off", exc_info=error)
         finally:
             metrics.RUNNING.dec()
             noted.tell(scope)

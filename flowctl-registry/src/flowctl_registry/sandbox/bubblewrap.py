@@ -110,7 +110,7 @@ class Bubblewrap:
             order["started"] = begin
             command = [self._python, "-I", "-S", f"{INSIDE}/inside.py", json.dumps(order), *argv]
             process, told = self._spawn(arguments, command, sources, groups, begin)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nobody else knows the descriptor
             os.close(begun)
             raise
         finally:
@@ -140,7 +140,7 @@ class Bubblewrap:
                 pass_fds=[*fds, begin],
                 start_new_session=True, bufsize=0,
             )  # fmt: skip
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nobody else knows the descriptor
             os.close(told)
             raise
         finally:

@@ -103,7 +103,7 @@ class DockerSandbox:
                     host_config=host | {"CgroupnsMode": "private"}, hostname="build", healthcheck={"test": ["NONE"]},
                 )["Id"]  # fmt: skip
                 return DockerRun(client, container)
-            except BaseException:
+            except BaseException:  # also Ctrl-C: nobody else knows the connection
                 client.close()
                 raise
 
@@ -126,7 +126,7 @@ class DockerRun:
             self._socket: socket.socket = getattr(self._attached, "_sock", self._attached)
             client.start(container)
             self._first: int = client.inspect_container(container)["State"]["Pid"]
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nobody else knows the container
             with contextlib.suppress(Exception):  # the first error is the one to tell
                 client.remove_container(container, force=True)
             raise
