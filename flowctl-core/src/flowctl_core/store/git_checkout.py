@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from pathlib import Path
 
 from flowctl_core.errors import SourceError, ToolchainError
+from flowctl_core.store.git_commit import git_environment
 
 _ADDRESS = re.compile(r"(https?|ssh|git)://[^\s]+|[A-Za-z0-9_][\w.-]*@[\w.-]+:[^\s]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -37,8 +37,7 @@ def check_out(address: str, commit: str, folder: Path) -> None:
 
 def _git(folder: Path | None, *arguments: str) -> str:
     where = ("-C", str(folder)) if folder is not None else ()
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("GIT_DIR")}
-    environ |= {"LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": "https:http:ssh:git"}
+    environ = git_environment() | {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git"}
     try:
         done = subprocess.run(
             ["git", *_SAFE, *where, *arguments], capture_output=True, timeout=_TIMEOUT_S, check=False, env=environ

@@ -163,7 +163,7 @@ class BlobReader:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=_environment(),
+                env=git_environment(),
             )
         return self._processes[repository]
 
@@ -179,7 +179,8 @@ _SAFE = (
 )
 
 
-def _environment() -> dict[str, str]:
+def git_environment() -> dict[str, str]:
+    """Ours for git: in English, without questions, about the repository that is named."""
     ours = {"LC_ALL": "C.UTF-8", "GIT_TERMINAL_PROMPT": "0", "GIT_NO_LAZY_FETCH": "1"}
     # A caller's GIT_DIR (a git hook sets one) would make git answer for another repository.
     return {k: v for k, v in os.environ.items() if k not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")} | ours
@@ -196,7 +197,7 @@ def _git_bytes(folder: Path, *arguments: str) -> bytes:
             capture_output=True,
             timeout=_TIMEOUT_S,
             check=False,
-            env=_environment(),
+            env=git_environment(),
         )
     except FileNotFoundError as error:
         raise ToolchainError("git is needed and was not found on PATH", hint="Install git.") from error
