@@ -14,8 +14,9 @@ def main() -> None:
     """Run the command line and exit with its code."""
     # pydantic would read the metadata of every installed distribution to look for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    from flowctl_core.cli import streams
+    from flowctl_core.cli import interruption, streams
 
+    interruption.prepare()
     streams.prepare()
     try:
         code = _run(sys.argv[1:])
