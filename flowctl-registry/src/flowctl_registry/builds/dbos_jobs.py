@@ -27,6 +27,7 @@ from flowctl_registry.builds.performing import Performer
 from flowctl_registry.builds.registration import Worker
 from flowctl_registry.builds.runs import Run
 from flowctl_registry.builds.workflow import Result, build
+from flowctl_registry.database.patience import IDLE_S, KEEPALIVE
 from flowctl_registry.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -66,14 +67,17 @@ class DbosJobs(Jobs):
 
     def launch(self) -> None:
         """Connect, make the engine's tables, begin to look for work."""
+        url = _database(self._settings)
         config = DBOSConfig(
             name="flowctl-registry",
-            system_database_url=_database(self._settings),
+            system_database_url=url,
             dbos_system_schema="flowctl_jobs",
             executor_id=f"{self._worker.id}/{self._worker.incarnation}",
             application_version=_VERSION,
             use_listen_notify=False,
             sys_db_pool_size=5,
+            sys_db_idle_transaction_timeout_sec=IDLE_S,
+            db_engine_kwargs={} if url.startswith("sqlite") else {"connect_args": dict(KEEPALIVE)},
             notification_listener_polling_interval_sec=_POLL_S,
             console_log_level="WARNING",
             log_level="WARNING",

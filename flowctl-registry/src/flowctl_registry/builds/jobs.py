@@ -44,6 +44,16 @@ Answers that the workflow itself reads: `clone` {"commit": sha}, `decide` {"vers
 
 
 @dataclass(frozen=True)
+class StepSet:
+    """The steps of a worker, by name, and how it keeps its disk tidy."""
+
+    functions: Mapping[str, StepFunction]
+    tidy: Callable[[str], None] = field(default=lambda _worker: None)
+    """Removes what the worker of that id keeps of builds that have ended. Called when it starts and when builds end;
+    may raise FlowctlError, and is called again later."""
+
+
+@dataclass(frozen=True)
 class Claim:
     """A build that this worker has taken: only the holder of its token may write about it."""
 

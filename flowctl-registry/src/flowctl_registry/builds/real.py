@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from flowctl_core.errors import FlowctlError
 from flowctl_registry.builds.background import Background
-from flowctl_registry.builds.steps import step_functions
+from flowctl_registry.builds.steps import step_set
 from flowctl_registry.builds.workers import embedded_id, run
 from flowctl_registry.child import END
 from flowctl_registry.sandbox.choose import choose
@@ -27,7 +27,7 @@ def run_worker(settings: Settings, *, worker_id: str | None, labels: Mapping[str
     sandbox = _sandbox(settings)
     run(
         settings,
-        lambda services: step_functions(services, sandbox),
+        lambda services: step_set(services, sandbox),
         worker_id=worker_id,
         labels=labels,
         slots=slots,
@@ -53,7 +53,7 @@ def run_embedded(settings: Settings, parent: int) -> None:
     identity = embedded_id(settings)
     run(
         settings,
-        lambda services: step_functions(services, sandbox),
+        lambda services: step_set(services, sandbox),
         worker_id=identity,
         slots=slots,
         parent=parent,

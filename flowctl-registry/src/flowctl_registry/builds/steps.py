@@ -19,9 +19,10 @@ from flowctl_core.errors import BuildError, NoTestsError, SpecError
 from flowctl_registry.builds.build_host import BuildHost, HostEvent, States
 from flowctl_registry.builds.cloning import CloneRequest, clone
 from flowctl_registry.builds.git_runs import SandboxedGit
-from flowctl_registry.builds.jobs import Answer, StepCall, StepFunction
+from flowctl_registry.builds.jobs import Answer, StepCall, StepSet
 from flowctl_registry.builds.publishing import publish
 from flowctl_registry.builds.requests import version_there
+from flowctl_registry.builds.run_folders import sweep_runs
 from flowctl_registry.builds.snapshots import Snapshots, is_hidden
 from flowctl_registry.builds.workspace import Workspaces
 from flowctl_registry.database.build_tables import builds, sources
@@ -36,12 +37,14 @@ _SNAPSHOT = ""
 _SIGNS = {"step": "==> ", "line": "", "note": "note: ", "warning": "warning: "}
 _FETCHED = ("source", "tests", "cache")
 """Folders of a workspace that steps after `clone` fill."""
+_MADE_ANEW = ("cache/go-build", "cache/go-mod/*.*", "cache/cargo/registry/src")
+"""What tools make, without a network, from the archives that lie beside it: no other worker needs to be given it."""
 
 
-def step_functions(services: Services, sandbox: Sandbox) -> Mapping[str, StepFunction]:
-    """The functions of the steps, by name; whatever is the source's runs in the sandbox."""
+def step_set(services: Services, sandbox: Sandbox) -> StepSet:
+    """The functions of the steps; whatever is the source's runs in the sandbox."""
     steps = BuildSteps(services, sandbox)
-    return {
+    functions = {
         "clone": steps.clone,
         "decide": steps.decide,
         "fetch": steps.fetch,
@@ -50,6 +53,7 @@ def step_functions(services: Services, sandbox: Sandbox) -> Mapping[str, StepFun
         "assemble": steps.assemble,
         "publish": steps.publish,
     }
+    return StepSet(functions, steps.tidy)
 
 
 class BuildSteps:
@@ -66,7 +70,6 @@ class BuildSteps:
 
     def clone(self, call: StepCall) -> Answer:
         """Fetch the commit, as a repository without working tree."""
-        self._sweep(call.worker)
         row = self._row(call.build_id)
         pattern = self._tag_pattern(row)
         asked = CloneRequest.of(row, pattern)
@@ -158,7 +161,7 @@ class BuildSteps:
             found = self._host.run(phases, tree, request, known, log, call.cancelled, platforms=platforms)
             built = [BuildState.model_validate(found[name]) for name in found if name.startswith("build-")]
             names = [*leaves, *(file for state in built for file in state.files)]
-            snapshot = self._snapshots.take(call.build_id, tree, names, call.cancelled) if names else None
+            snapshot = self._snapshots.take(call.build_id, tree, names, call.cancelled, _MADE_ANEW) if names else None
             self._workspaces.of(call.worker, call.build_id).settle(what, snapshot)
         return found if snapshot is None else {**found, _SNAPSHOT: snapshot}
 
@@ -224,9 +227,12 @@ class BuildSteps:
                 hint="A version means one thing for ever: tag a new one.",
             )
 
-    def _sweep(self, worker: str) -> None:
-        """Remove what this worker keeps of builds that have ended."""
+    def tidy(self, worker: str) -> None:
+        """Remove what this worker keeps of builds that have ended, and of runs that were killed with another one."""
+        sweep_runs(self._settings.data)
         kept = self._workspaces.kept(worker)
+        if not kept:
+            return
         with reading(self._services.engine) as connection:
             query = select(builds.c.id).where(builds.c.id.in_(kept), builds.c.state.in_(("queued", "running")))
             going_on = set(connection.execute(query).scalars())
