@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from flowctl_core.cli import bundle_documents as b
 from flowctl_core.cli import documents as d
 from flowctl_core.models import BuildReport, CleanReport
 from flowctl_core.models import trust as t
@@ -31,6 +32,11 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl component clean": ("", CleanReport),
     "flowctl component init": ("", d.InitDocument),
     "flowctl component validate": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
+    "flowctl bundle init": ("", b.BundleInitDocument),
+    "flowctl bundle validate": ("Exit code 10 when `valid` is false.", b.BundleValidateDocument),
+    "flowctl bundle info": ("", b.BundleInfoDocument),
+    "flowctl bundle build": ("Exit code of the first member that failed.", b.BundleBuildDocument),
+    "flowctl bundle test": ("Exit code of the first member that failed.", b.BundleTestDocument),
     "flowctl verify": ("Exit code 60 when a check failed.", d.VerificationDocument),
     "flowctl why": ("", Explanation),
     "flowctl keys": ("Of `generate`, `list`, `export`, `rotate` and `revoke`.", KeyReport),
