@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flowctl_core.cli import install as store
 from flowctl_core.cli.console import counted, emit, say, say_aside
 from flowctl_core.cli.options import FailOn, Language, Main, Output, PathArgument, Verbose
 
@@ -351,3 +352,6 @@ def validate(path: PathArgument = Path(), output: Output = None) -> None:
         from flowctl_core.errors import SpecError
 
         raise typer.Exit(SpecError.exit_code)
+
+
+app.command("install")(store.install)
