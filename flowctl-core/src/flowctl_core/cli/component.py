@@ -354,4 +354,4 @@ def validate(path: PathArgument = Path(), output: Output = None) -> None:
         raise typer.Exit(SpecError.exit_code)
 
 
-app.command("install")(store.install)
+store.register(app)

@@ -1,148 +1,185 @@
-"""`flowctl component install` and what shows, updates and removes what it installed."""
+"""`flowctl component install` and `update`: what is asked, what is done, what is told."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flowctl_core.cli.console import emit, say, say_aside, warn
+from flowctl_core.cli.console import emit, say, warn
 from flowctl_core.cli.global_options import GLOBAL
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.session import absolute, load_configuration
-from flowctl_core.cli.summary import duration_text
-from flowctl_core.errors import UsageError
+from flowctl_core.client.registries import Registries
+from flowctl_core.errors import NotFoundError, UsageError
 from flowctl_core.install.installing import Installed, Room, add_to, install
 from flowctl_core.install.lockfile import NAME, read_lock, write_lock
 from flowctl_core.install.places import Home
 from flowctl_core.install.plan import Choice, choose_versions
 from flowctl_core.install.remote import RemoteRegistry
 from flowctl_core.install.request import Request, parse_request
+from flowctl_core.locked import summary
 from flowctl_core.models.installation import InstallReport
 from flowctl_core.models.installed import Lock
 from flowctl_core.models.platform import Platform
 
 
-class Registries:
-    """The registries that answer for namespaces; opened when one is needed. A context manager."""
+@dataclass(frozen=True)
+class Wishes:
+    """The options of the command line."""
 
-    def __init__(self, *, offline: bool) -> None:
-        self._loaded = load_configuration()
-        self._offline = offline
+    locked: bool = False
+    lockfile: Path | None = None
+    prereleases: bool = False
+    offline: bool = False
+    targets: tuple[str, ...] = ()
+    replace_links: bool = False
+    container: bool = False
+    registry: str | None = None
+    fingerprint: str | None = None
+
+
+class Remotes:
+    """The registries that answer for namespaces, each opened once. A context manager."""
+
+    def __init__(self, *, offline: bool = False, registry: str | None = None, fingerprint: str | None = None) -> None:
+        """`registry`: in place of the configured one; `fingerprint`: its root is pinned by it, where none is."""
+        self._registries = Registries(load_configuration().config, named=registry)
+        self._offline, self._fingerprint = offline, fingerprint
         self._open: dict[str, RemoteRegistry] = {}
         self._stack = ExitStack()
 
-    def __enter__(self) -> Registries:
+    def __enter__(self) -> Remotes:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def of(self, namespace: str) -> RemoteRegistry:
-        """The one that answers for a namespace. Raises UsageError where none does."""
-        from flowctl_core.install.http import Http
+        """The one that answers for a namespace. Raises UsageError where none does, TrustError."""
+        connection = self._registries.of(namespace, alone=True)
+        if connection.url not in self._open:
+            listings = Home.of_user().store / "listings"
+            remote = RemoteRegistry(connection, listings, offline=self._offline)
+            self._open[connection.url] = self._stack.enter_context(remote)
+            if self._fingerprint is not None:
+                remote.pin(self._fingerprint)
+        return self._open[connection.url]
 
-        config = self._loaded.config.registry
-        if config.url is None:
-            raise UsageError(
-                f"no registry is configured, so nobody can be asked for {namespace}",
-                hint="`flowctl login URL`, or set FLOWCTL_REGISTRY_URL.",
-            )
-        url = config.url.rstrip("/")
-        if url not in self._open:
-            token = config.auth.token.get_secret_value() if config.auth.token else None
-            remote = RemoteRegistry(url, Http(url, token), Home.of_user().store / "listings", offline=self._offline)
-            self._open[url] = self._stack.enter_context(remote)
-        return self._open[url]
-
-    @property
-    def opened(self) -> tuple[RemoteRegistry, ...]:
-        """Those that were asked."""
-        return tuple(self._open.values())
+    def offline(self) -> str | None:
+        """Why what was verified earlier counts, for the first registry for which it does."""
+        return next(filter(None, (each.state().offline for each in self._open.values())), None)
 
 
-def install_components(
-    references: Sequence[str],
-    *,
-    locked: bool,
-    lockfile: Path | None,
-    prereleases: bool,
-    offline: bool,
-    targets: Sequence[str],
-    replace_links: bool,
-) -> None:
-    """Install and report. Raises what resolving, receiving, verifying and placing raise."""
+def install_components(references: Sequence[str], wishes: Wishes) -> None:
+    """Install and report. Raises what choosing, receiving, verifying and placing raise."""
     began = time.monotonic()
-    path = absolute(lockfile) if lockfile is not None else absolute(Path(NAME))
-    lock = read_lock(path)
-    if lock is None and lockfile is not None and not locked:
-        lock = Lock()
-    if lock is None and locked:
-        raise UsageError(f"there is no {path}", hint="Install with --lock to make one.")
+    path, lock = find_lock(wishes)
     requests = [parse_request(text, GLOBAL.namespace) for text in references]
     if not requests:
         if lock is None or not lock.components:
             raise UsageError("say what to install", hint=f"NAMESPACE/NAME[@RANGE]; without it, {NAME} says what.")
         requests = [Request(*component.split("/", 1)) for component in lock.components]
-    with Registries(offline=offline) as registries:
-        choices = choose_versions(requests, registries.of, lock, locked=locked, prereleases=prereleases)
-        done = run(choices, _platforms(targets), replace_links=replace_links)
-        if lock is not None and not locked:
-            changed = add_to(lock, done)
-            if changed != lock:
-                write_lock(path, changed)
-        notes = [each.state().offline for each in registries.opened]
-    report = InstallReport(
+    with Remotes(offline=wishes.offline, registry=wishes.registry, fingerprint=wishes.fingerprint) as remotes:
+        try:
+            choices = choose_versions(requests, remotes.of, lock, locked=wishes.locked, prereleases=wishes.prereleases)
+        except NotFoundError as error:
+            raise with_near(error, requests, remotes) from error
+        done = run(choices, wishes)
+        if lock is not None and not wishes.locked:
+            lock_them(path, lock, done)
+        report(done, remotes, path if lock is not None else None, began)
+
+
+def find_lock(wishes: Wishes) -> tuple[Path, Lock | None]:
+    """The lockfile that counts, and what is in it. Raises UsageError where it has to be there and is not."""
+    path = absolute(wishes.lockfile if wishes.lockfile is not None else Path(NAME))
+    lock = read_lock(path)
+    if lock is None and wishes.locked:
+        raise UsageError(f"there is no {path}", hint=f"Make it once: flowctl component install … --lock {NAME}")
+    if lock is None and wishes.lockfile is not None:
+        lock = Lock()
+    return path, lock
+
+
+def lock_them(path: Path, lock: Lock, done: Sequence[Installed]) -> None:
+    """Enter what was installed, where that changes anything."""
+    changed = add_to(lock, done)
+    if changed != lock:
+        write_lock(path, changed)
+
+
+def run(choices: Sequence[Choice], wishes: Wishes) -> list[Installed]:
+    """Install chosen versions, with progress."""
+    room, labels = Room(Home.of_user()), list(dict.fromkeys(choice.what for choice in choices))
+    with make_board(labels) as board:
+        done = install(
+            choices,
+            room,
+            lambda choice: board.row(choice.what),
+            platforms=read_platforms(wishes.targets),
+            replace_links=wishes.replace_links,
+        )
+        if wishes.container:
+            from flowctl_core.install.container import load_images
+
+            images = load_images(choices, done, room, lambda choice: board.row(choice.what))
+            done = [
+                replace(each, report=each.report.model_copy(update={"image": image}))
+                for each, image in zip(done, images, strict=True)
+            ]
+        return done
+
+
+def report(done: Sequence[Installed], remotes: Remotes, lockfile: Path | None, began: float) -> None:
+    """Tell what was installed."""
+    problems = [program.problem for each in done for program in each.report.programs]
+    document = InstallReport(
         components=tuple(each.report for each in done),
-        lockfile=str(path) if lock is not None else None,
-        offline=next(filter(None, notes), None),
+        lockfile=str(lockfile) if lockfile is not None else None,
+        offline=remotes.offline(),
+        warnings=tuple(dict.fromkeys(problem for problem in problems if problem is not None)),
         duration_s=round(time.monotonic() - began, 3),
     )
-    show(report)
-
-
-def run(choices: Sequence[Choice], platforms: tuple[Platform, ...], *, replace_links: bool) -> list[Installed]:
-    """Install chosen versions, with progress."""
-    room = Room(Home.of_user())
-    labels = list(dict.fromkeys(choice.what for choice in choices))
-    with make_board(labels) as board:
-        return install(
-            choices, room, lambda choice: board.row(choice.what), platforms=platforms, replace_links=replace_links
-        )
-
-
-def show(report: InstallReport) -> None:
-    """Print what was installed."""
-    if report.offline is not None:
-        warn(f"the registry was not asked ({report.offline}); what was verified earlier counts")
-    if emit(report.model_dump(mode="json")):
+    if document.offline is not None:
+        warn(f"the registry was not asked ({document.offline}): what was verified earlier counts")
+    data = document.model_dump(mode="json")
+    if emit(data):
         return
-    for each in report.components:
-        what = {
-            "installed": "installed",
-            "unchanged": "is installed already",
-            "repaired": "was damaged, and is repaired",
-        }
-        say(f"{each.namespace}/{each.name} {each.version} {what[each.state]}, verified")
-        by = each.origin.publisher.told
-        built = f", built by {each.origin.builder}" if each.origin.builder else ""
-        say(f"  signed by {by}{built}")
-        for program in each.programs:
-            say(f"  run it:  {program.link or program.path}")
-            if program.problem:
-                say_aside(f"warning: {program.problem}")
-        if not each.programs:
-            say(f"  for {', '.join(each.platforms)}:  {each.path}")
-    say(f"took {duration_text(report.duration_s)}")
+    for warning in document.warnings:
+        warn(warning)
+    say(summary(data).rstrip())
+    folder = Home.of_user().bin
+    changed = any(each.report.state == "installed" and each.report.programs for each in done)
+    if changed and not is_on_path(folder):
+        say(f'to call it by name: export PATH="{folder}:$PATH"')
 
 
-def _platforms(targets: Sequence[str]) -> tuple[Platform, ...]:
-    found = []
-    for text in targets:
-        for each in text.split(","):
+def is_on_path(folder: Path) -> bool:
+    """Whether programs in a folder are found by name."""
+    return str(folder) in os.environ.get("PATH", "").split(os.pathsep)
+
+
+def read_platforms(targets: Sequence[str]) -> tuple[Platform, ...]:
+    """`--target`, which may be repeated and may name several. Raises UsageError."""
+    try:
+        return tuple(Platform(each.strip()) for text in targets for each in text.split(","))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def with_near(error: NotFoundError, requests: Sequence[Request], remotes: Remotes) -> NotFoundError:
+    """The same error, with names that may have been meant."""
+    from flowctl_core.client.near import with_near_names
+    from flowctl_core.errors import RemoteError
+
+    for request in requests:
+        if f"component {request.component}" in error.message:
             try:
-                found.append(Platform(each.strip()))
-            except ValueError as error:
-                raise UsageError(str(error)) from None
-    return tuple(found)
+                return with_near_names(remotes.of(request.namespace).session, error, request.namespace, request.name)
+            except RemoteError:
+                return error
+    return error

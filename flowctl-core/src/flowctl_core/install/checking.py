@@ -1,4 +1,4 @@
-"""The seven checks over a version that was fetched: by the user's policy, or without one by what the pinned root says."""
+"""The seven checks over a version that was fetched: by the policy of the user, or without one by the pinned root."""
 
 from __future__ import annotations
 

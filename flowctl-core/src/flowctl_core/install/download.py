@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from flowctl_core.errors import CancelledError, RemoteError, VerificationError
+from flowctl_core.errors import CancelledError, RemoteError, UnreachableError, VerificationError
 from flowctl_core.install.contents import DOCUMENT, PROGRAM, Contents
 from flowctl_core.models.published import PublishedFile
 from flowctl_core.store.files import system_refusals
@@ -28,11 +28,8 @@ _CHUNK = 1 << 20
 _SLOWEST_BYTES_S = 1024
 
 
-class Transfer(Protocol):
-    """Asks for bytes; knows proxies, certificates and which token belongs to which host."""
-
-    def stream(self, url: str, headers: dict[str, str]) -> AbstractContextManager[httpx.Response]:
-        """GET, redirects followed; raises RemoteError where nobody can be asked."""
+Transfer = Callable[[str, dict[str, str]], "AbstractContextManager[httpx.Response]"]
+"""Asks a source for the file's bytes; knows proxies, certificates and tokens. Raises RemoteError, also in between."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +47,6 @@ class Patience:
 class _BrokenOffError(Exception):
     """The transfer ended early; what came is kept."""
 
-    def __init__(self, why: str, wait_s: float | None = None) -> None:
-        super().__init__(why)
-        self.wait_s = wait_s
-
 
 class _WrongError(Exception):
     """What came is another file."""
@@ -62,14 +55,14 @@ class _WrongError(Exception):
 def receive(
     contents: Contents,
     transfer: Transfer,
-    urls: Sequence[str],
+    sources: Sequence[str],
     file: PublishedFile,
     *,
     patience: Patience,
     on_bytes: Callable[[int], None],
     cancelled: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Have a file in the store: it is there, or comes from the first of `urls` that has it whole.
+    """Have a file in the store: it is there, or comes from the first of `sources` that has it whole.
 
     `on_bytes` is told how many bytes are there now. Raises VerificationError (`digest`) where all that came is another
     file, RemoteError where nothing came, StoreError.
@@ -82,9 +75,9 @@ def receive(
             on_bytes(file.size)
             return
         failures: list[Exception] = []
-        for url in urls:
+        for source in sources:
             try:
-                _receive(transfer, url, partial, file, patience, on_bytes, cancelled)
+                _receive(transfer, source, partial, file, patience, on_bytes, cancelled)
                 contents.keep(partial, file.digest, PROGRAM if is_program(file.path) else DOCUMENT)
                 return
             except (_WrongError, RemoteError) as failure:
@@ -107,7 +100,7 @@ def is_program(path: str) -> bool:
 
 def _receive(
     transfer: Transfer,
-    url: str,
+    source: str,
     partial: Path,
     file: PublishedFile,
     patience: Patience,
@@ -120,7 +113,7 @@ def _receive(
     while True:
         before = _size(partial)
         try:
-            _once(transfer, url, partial, file, patience, on_bytes, cancelled)
+            _once(transfer, source, partial, file, patience, on_bytes, cancelled)
             return
         except _WrongError:
             with system_refusals(partial, "removed"):
@@ -134,25 +127,22 @@ def _receive(
             failed = 1 if there > max(best, before) else failed + 1
             best = max(best, there)
             if failed >= patience.attempts:
-                raise RemoteError(
-                    f"{file.path} could not be received from {url}: {problem}",
+                raise UnreachableError(
+                    f"{file.path} could not be received from {source}: {problem}",
                     hint=f"{there} of {file.size} bytes are kept; the next try goes on from there.",
                 ) from problem
-            wait = min(patience.longest_wait_s, patience.first_wait_s * 2 ** (failed - 1))
-            _sleep(min(patience.longest_wait_s, problem.wait_s) if problem.wait_s is not None else wait, cancelled)
+            _sleep(min(patience.longest_wait_s, patience.first_wait_s * 2 ** (failed - 1)), cancelled)
 
 
 def _once(
     transfer: Transfer,
-    url: str,
+    source: str,
     partial: Path,
     file: PublishedFile,
     patience: Patience,
     on_bytes: Callable[[int], None],
     cancelled: Callable[[], bool],
 ) -> None:
-    import httpx
-
     with system_refusals(partial):
         fd = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(fd, "r+b", buffering=0) as target:
@@ -169,7 +159,7 @@ def _once(
                 headers["Range"] = f"bytes={there}-"
                 headers["If-Range"] = f'"{file.digest}"'
             try:
-                with transfer.stream(url, headers) as response:
+                with transfer(source, headers) as response:
                     if not _goes_on(response, there, file):
                         with system_refusals(partial):
                             target.truncate(0)
@@ -184,8 +174,12 @@ def _once(
                         digest.update(piece)
                         there += len(piece)
                         on_bytes(there)
-            except httpx.TransportError as error:
-                raise _BrokenOffError(str(error) or type(error).__name__) from error
+            except UnreachableError as error:
+                raise _BrokenOffError(error.message) from error
+            except RemoteError as error:
+                if not there:
+                    raise
+                raise _WrongError(error.message) from error  # nothing of the kind goes on where we are: begin anew
         if there < file.size:
             raise _BrokenOffError(f"it ended after {there} of {file.size} bytes")
         if "sha256:" + digest.hexdigest() != file.digest:
@@ -193,23 +187,13 @@ def _once(
 
 
 def _goes_on(response: httpx.Response, there: int, file: PublishedFile) -> bool:
-    """Whether the answer continues at `there`; False: it begins anew. Raises _BrokenOffError, RemoteError."""
-    status = response.status_code
-    if status == 206:
-        expected = f"bytes {there}-{file.size - 1}/{file.size}"
-        if there and response.headers.get("Content-Range") == expected:
-            return True
-        raise _WrongError(f"the server sends another part ({response.headers.get('Content-Range')}) than was asked for")
-    if status == 416:
-        raise _WrongError(f"the server says that it has fewer than {there} bytes")
-    if status == 200:
+    """Whether the answer continues at `there`; False: it begins anew. Raises _WrongError."""
+    if response.status_code != 206:
         return False
-    if status == 429 or status >= 500:
-        raise _BrokenOffError(f"the server answers with status {status}", _retry_after(response))
-    raise RemoteError(
-        f"{file.path} is not to be had from {response.url}: the server answers with status {status}",
-        hint="The registry lists it; try again, or tell its operator.",
-    )
+    told = response.headers.get("Content-Range")
+    if there and told == f"bytes {there}-{file.size - 1}/{file.size}":
+        return True
+    raise _WrongError(f"the server sends another part ({told}) than was asked for")
 
 
 def _pieces(response: httpx.Response, patience: Patience, cancelled: Callable[[], bool]) -> Iterator[bytes]:
@@ -224,11 +208,6 @@ def _pieces(response: httpx.Response, patience: Patience, cancelled: Callable[[]
             if came < _SLOWEST_BYTES_S * (now - began):
                 raise _BrokenOffError(f"only {came} bytes came in {now - began:.0f} s")
             began, came = now, 0
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isascii() and text.isdigit() else None
 
 
 def _sleep(seconds: float, cancelled: Callable[[], bool]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from flowctl_core.errors import RemoteError, VerificationError
+from flowctl_core.errors import NotFoundError, RemoteError, VerificationError
 from flowctl_core.install.checking import Rules, Verified, check, refuse_other_origin, rules_for
 from flowctl_core.install.contents import Contents
 from flowctl_core.install.download import Patience
@@ -27,7 +27,8 @@ from flowctl_core.store.lock import file_lock
 from flowctl_core.verify.fetched_release import FetchedRelease, metadata_paths, read_info
 from flowctl_core.verify.release import LARGEST_METADATA, read
 
-_LOCK_TIMEOUT_S = 600.0
+LOCK_TIMEOUT_S = 600.0
+"""For another process that changes what is installed; receiving and verifying is done without the lock."""
 _AT_ONCE = 4
 
 
@@ -97,7 +98,7 @@ def install(
         fetched = list(pool.map(one, choices))
     with system_refusals(room.home.path, "made"):
         room.home.path.mkdir(parents=True, exist_ok=True)
-    with file_lock(room.home.lock, what=str(room.home.path), timeout_s=_LOCK_TIMEOUT_S):
+    with file_lock(room.home.lock, what=str(room.home.path), timeout_s=LOCK_TIMEOUT_S):
         placed = [(each, _place(each, room)) for each in fetched]
         return [_linked(each, record, room, replace_links=replace_links) for each, record in placed]
 
@@ -144,7 +145,7 @@ def _fetch(
     for platform in platforms:
         if platform not in {each.platform for each in info.artifacts}:
             there = ", ".join(sorted({str(each.platform) for each in info.artifacts})) or "none"
-            raise RemoteError(
+            raise NotFoundError(
                 f"{choice.what} has no program for {platform}", hint=f"It has them for: {there}. Choose by --target."
             )
     if set(programs) != set(guessed):  # the registry's list said something else than the signed record

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flowctl_core.errors import RemoteError, UsageError, VerificationError
+from flowctl_core.errors import NotFoundError, UsageError, VerificationError
 from flowctl_core.install.lockfile import NAME, check_locked_digests
 from flowctl_core.install.ranges import choose, in_range
 from flowctl_core.install.remote import RemoteRegistry
@@ -45,7 +45,7 @@ def choose_versions(
 ) -> list[Choice]:
     """A version for each request. `locked`: the lockfile's, or none.
 
-    Raises UsageError, RemoteError (no such component or version), TrustError (the index), VerificationError (another
+    Raises UsageError, NotFoundError (no such component or version), TrustError (the index), VerificationError (another
     registry or other digests than locked).
     """
     choices: dict[str, Choice] = {}
@@ -82,7 +82,7 @@ def _choose(request: Request, registry: RemoteRegistry, kept: LockedVersion | No
     if kept is None:
         return Choice(request, choose(index, request.wanted, prereleases=prereleases), registry, index)
     if kept.version not in index.versions:
-        raise RemoteError(
+        raise NotFoundError(
             f"the signed index of {registry.url} has no {request.component} {kept.version}, which {NAME} names",
             hint="Versions are never taken away: ask the registry's operator.",
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from semantic_version import NpmSpec, Version
 
-from flowctl_core.errors import RemoteError, UsageError
+from flowctl_core.errors import NotFoundError, UsageError
 from flowctl_core.models.trust import ComponentIndex
 
 _SHOWN = 5
@@ -19,7 +19,7 @@ _SHOWN = 5
 def choose(index: ComponentIndex, wanted: str, *, prereleases: bool = False) -> str:
     """The newest version of `index` in the range `wanted`.
 
-    Raises UsageError for what is no range, RemoteError when no version is in it.
+    Raises UsageError for what is no range, NotFoundError when no version is in it.
     """
     spec, known = _spec(wanted), _versions(index)
     fitting = [version for version in known if _fits(spec, version, prereleases)]
@@ -82,14 +82,14 @@ def _fits(spec: NpmSpec, version: Version, prereleases: bool) -> bool:
 
 def _none(
     index: ComponentIndex, wanted: str, known: dict[Version, str], fitting: list[Version], spec: NpmSpec
-) -> RemoteError:
+) -> NotFoundError:
     what = f"{index.namespace}/{index.component}"
     if fitting:
         version = known[max(fitting)]
         yank = index.versions[version].yanked
         reason = yank.reason if yank is not None else ""
         more = f", like all {len(fitting)} versions in this range" if len(fitting) > 1 else ""
-        return RemoteError(
+        return NotFoundError(
             f"{what} {version} was yanked{more}: {reason}",
             hint="Choose another version. A lockfile that has it can still install it: --locked.",
         )
@@ -100,4 +100,4 @@ def _none(
     hint = f"There is {there}{more}."
     if early:
         hint = f"Only prereleases fit ({known[max(early)]}): ask for them with --prerelease. {hint}"
-    return RemoteError(f"{what} has no version in {wanted}" if wanted != "*" else f"{what} has no release", hint=hint)
+    return NotFoundError(f"{what} has no version in {wanted}" if wanted != "*" else f"{what} has no release", hint=hint)

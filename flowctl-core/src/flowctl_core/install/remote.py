@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
-from flowctl_core.errors import RemoteError, StoreError
+from flowctl_core.connection import Connection
+from flowctl_core.errors import NotFoundError, RemoteError, StoreError, UnreachableError
 from flowctl_core.install.request import Request
 from flowctl_core.models.installed import Kind
 from flowctl_core.models.published import PublishedVersion
@@ -24,32 +26,25 @@ from flowctl_core.trust.client import TrustStore
 if TYPE_CHECKING:
     import httpx
 
-    from flowctl_core.install.http import Http
+    from flowctl_core.client.session import Session
 
 _BUNDLE = "bundle.."
 """Before a bundle's name in the signed index, where components have plain names."""
-
-
-def trust_address(url: str) -> str:
-    """The trust repository of a registry: what `flowctl trust pin` pins."""
-    return f"{url.rstrip('/')}/v1/trust"
 
 
 @dataclass
 class RemoteRegistry:
     """Answers for some namespaces. A context manager. The index is not asked from several threads at once."""
 
-    url: str
-    """Base address."""
-    client: Http
-    """Speaks with it."""
+    connection: Connection
+    """How it is reached."""
     listings: Path
     """Folder in which lists of files are kept: a version never changes."""
-    mirrors: tuple[str, ...] = ()
-    """Asked for bytes first; what they send is believed no more than what the registry sends."""
     offline: bool = False
     """Ask nobody: what was verified and received before has to do."""
     _trust: TrustStore | None = field(default=None, init=False, repr=False)
+    _sessions: dict[str, Session] = field(default_factory=dict, init=False, repr=False)
+    _opening: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def __enter__(self) -> RemoteRegistry:
         return self
@@ -57,14 +52,44 @@ class RemoteRegistry:
     def __exit__(self, *_: object) -> None:
         if self._trust is not None:
             self._trust.close()
-        self.client.close()
+        for session in self._sessions.values():
+            session.close()
+
+    @property
+    def url(self) -> str:
+        """Base address."""
+        return self.connection.url
 
     @property
     def trust(self) -> TrustStore:
         """What may be believed of it; its root is pinned."""
         if self._trust is None:
-            self._trust = TrustStore(trust_address(self.url), offline=self.offline)
+            self._trust = TrustStore(self.connection.trust, offline=self.offline, connection=self.connection)
         return self._trust
+
+    @property
+    def session(self) -> Session:
+        """The conversation with it."""
+        return self._session(self.url)
+
+    def _session(self, base: str) -> Session:
+        """Of the registry or one of its mirrors. Raises UnreachableError while offline."""
+        from flowctl_core.client.session import Session
+
+        if self.offline:
+            raise UnreachableError(f"{base} is not asked while offline", hint="Run the command without --offline.")
+        with self._opening:
+            if base not in self._sessions:
+                connection = self.connection if base == self.url else self.connection.mirror(base)
+                self._sessions[base] = Session(connection)
+            return self._sessions[base]
+
+    def pin(self, fingerprint: str) -> None:
+        """Believe the root with this fingerprint from now on. Raises TrustError where another is pinned."""
+        from flowctl_core.trust import pinning
+
+        root = pinning.offered_root(self.connection.trust, fingerprint, connection=self.connection)
+        pinning.pin(self.connection.trust, root)
 
     def state(self) -> TrustState:
         """How fresh the index is. Raises TrustError."""
@@ -79,7 +104,7 @@ class RemoteRegistry:
         name = request.name if kind == "component" else _BUNDLE + request.name
         index = self.trust.index(request.namespace, name)
         if index is None:
-            raise RemoteError(
+            raise NotFoundError(
                 f"the signed index of {self.url} has no {kind} {request.component}",
                 hint=f"`flowctl component search {request.name}` shows what there is.",
             )
@@ -95,21 +120,12 @@ class RemoteRegistry:
             with suppress(OSError, ValidationError):
                 return PublishedVersion.model_validate_json(kept.read_bytes())
         if self.offline:
-            raise RemoteError(
+            raise UnreachableError(
                 f"the files of {request.component} {version} are not known on this machine",
                 hint="It was never installed here: run the command once without --offline.",
             )
-        address = self.address(request, version, kind)
-        data = self.client.read(address, f"{request.component} {version}")
-        try:
-            found = PublishedVersion.model_validate_json(data)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise RemoteError(
-                f"{address} is no list of a version's files: {where}: {first['msg']}",
-                hint="Tell the registry's operator; nothing of it is used.",
-            ) from None
+        what = f"{kind} {request.component} {version}"
+        found = self.session.document(PublishedVersion, _path(request, version, kind), what=what)
         if (found.namespace, found.name, found.version) != (request.namespace, request.name, version):
             raise RemoteError(
                 f"{self.url} answers with {found.namespace}/{found.name} {found.version} when asked for "
@@ -121,21 +137,20 @@ class RemoteRegistry:
             atomic_write(kept, found.model_dump_json().encode(), durable=False)
         return found
 
-    def address(self, request: Request, version: str, kind: Kind = "component", base: str | None = None) -> str:
-        """Where the API has a version."""
-        parts = "/".join(quote(part, safe="") for part in (request.namespace, request.name, version))
-        return f"{(base or self.url).rstrip('/')}/v1/{kind}s/{parts}"
-
-    def file_addresses(self, request: Request, version: str, path: str, kind: Kind = "component") -> tuple[str, ...]:
-        """Where a file is to be had: mirrors first."""
-        return tuple(
-            f"{self.address(request, version, kind, base)}/files/{quote(path)}" for base in (*self.mirrors, self.url)
-        )
+    def sources(self) -> tuple[str, ...]:
+        """Where bytes are to be had: mirrors first."""
+        return (*self.connection.mirrors, self.url)
 
     @contextmanager
-    def stream(self, url: str, headers: dict[str, str]) -> Iterator[httpx.Response]:
-        """GET; see download.Transfer."""
-        if self.offline:
-            raise RemoteError(f"{url} is not asked while offline", hint="Run the command without --offline.")
-        with self.client.stream(url, headers) as response:
+    def stream(
+        self, base: str, request: Request, version: str, path: str, headers: dict[str, str], kind: Kind = "component"
+    ) -> Iterator[httpx.Response]:
+        """A file, from one of `sources`. Raises RemoteError, also while it is read."""
+        address = f"{_path(request, version, kind)}/files/{quote(path)}"
+        with self._session(base).stream(address, what=f"{path} of {request.component}", headers=headers) as response:
             yield response
+
+
+def _path(request: Request, version: str, kind: Kind) -> str:
+    parts = "/".join(quote(part, safe="") for part in (request.namespace, request.name, version))
+    return f"/v1/{kind}s/{parts}"

@@ -45,13 +45,13 @@ def state_of(path: Path) -> tuple[int, int, int, int]:
     return info.st_mode, info.st_size, info.st_mtime_ns, info.st_ino
 
 
-def damaged(folder: Path, record: InstalledVersion) -> list[str]:
+def damaged(folder: Path, record: InstalledVersion, *, whole: bool = False) -> list[str]:
     """Files of an installed version that are not what was verified, missing ones too. Those that look as they did
-    are not read."""
+    are not read, unless `whole`."""
     found = []
     for path, file in record.files.items():
         try:
-            if state_of(folder / path) != file.state and not _is(folder / path, file):
+            if (whole or state_of(folder / path) != file.state) and not _is(folder / path, file):
                 found.append(path)
         except OSError:
             found.append(path)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-from flowctl_core.errors import RemoteError
+from flowctl_core.errors import UnreachableError
 from flowctl_core.install.contents import Contents
 from flowctl_core.install.download import Patience, receive
 from flowctl_core.install.remote import RemoteRegistry
@@ -71,15 +71,15 @@ def receive_all(
     def one(file: PublishedFile) -> None:
         if registry.offline:
             if not contents.has(file.digest, file.size):
-                raise RemoteError(
+                raise UnreachableError(
                     f"{file.path} of {request.component} {version} is not on this machine",
                     hint="Run the command once without --offline.",
                 )
             return
         receive(
             contents,
-            registry,
-            registry.file_addresses(request, version, file.path, kind),
+            lambda source, headers: registry.stream(source, request, version, file.path, headers, kind),
+            registry.sources(),
             file,
             patience=patience or Patience(),
             on_bytes=lambda there: meter.tell(file.digest, there),
