@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from flowctl_core.cli import bundle_documents as b
 from flowctl_core.cli import documents as d
 from flowctl_core.models import BuildReport, CleanReport
+from flowctl_core.models import installation as i
 from flowctl_core.models import trust as t
+from flowctl_core.models.catalog import ComponentInfo, SearchResult
 from flowctl_core.models.explanation import Explanation
 from flowctl_core.models.key import KeyReport
 from flowctl_core.models.reproduction import ReproductionReport
@@ -37,6 +39,13 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl bundle info": ("", b.BundleInfoDocument),
     "flowctl bundle build": ("Exit code of the first member that failed.", b.BundleBuildDocument),
     "flowctl bundle test": ("Exit code of the first member that failed.", b.BundleTestDocument),
+    "flowctl component install": ("Also `update`.", i.InstallReport),
+    "flowctl component list": ("", i.ComponentList),
+    "flowctl component outdated": ("", i.OutdatedReport),
+    "flowctl component uninstall": ("", i.RemovedReport),
+    "flowctl component versions": ("", i.VersionsReport),
+    "flowctl component info": ("", ComponentInfo),
+    "flowctl component search": ("", SearchResult),
     "flowctl verify": ("Exit code 60 when a check failed.", d.VerificationDocument),
     "flowctl why": ("", Explanation),
     "flowctl keys": ("Of `generate`, `list`, `export`, `rotate` and `revoke`.", KeyReport),

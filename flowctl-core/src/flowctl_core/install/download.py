@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _SLOWEST_BYTES_S = 1024
+_WORTH_IT = 1 << 16
+"""Bytes that a try has to bring to count as a success."""
 
 
 Transfer = Callable[[str, dict[str, str]], "AbstractContextManager[httpx.Response]"]
@@ -37,7 +39,7 @@ class Patience:
     """How long a transfer may fail."""
 
     attempts: int = 5
-    """At the same bytes: what went on meanwhile counts anew."""
+    """In a row that bring next to nothing."""
     first_wait_s: float = 0.2
     longest_wait_s: float = 10.0
     slow_s: float = 30.0
@@ -108,8 +110,7 @@ def _receive(
     cancelled: Callable[[], bool],
 ) -> None:
     """Receive the whole file into `partial`. Raises _WrongError, RemoteError, StoreError."""
-    failed, best = 0, -1
-    fresh = False
+    failed, fresh = 0, False
     while True:
         before = _size(partial)
         try:
@@ -124,8 +125,7 @@ def _receive(
             fresh = True
         except _BrokenOffError as problem:
             there = _size(partial)
-            failed = 1 if there > max(best, before) else failed + 1
-            best = max(best, there)
+            failed = 1 if there >= before + _WORTH_IT else failed + 1
             if failed >= patience.attempts:
                 raise UnreachableError(
                     f"{file.path} could not be received from {source}: {problem}",

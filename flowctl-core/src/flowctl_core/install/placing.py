@@ -67,6 +67,9 @@ def place(
             remove_any(staged)
             raise
         return record
+    with system_refusals(folder, "made"):
+        for left in folder.rglob(".*.tmp"):
+            remove_any(left)
     kept = {path: file for path, file in before.files.items() if path not in files and _is_there(folder / path, file)}
     added = [each.path for each in record.programs]
     others = tuple(each for each in before.programs if each.path not in added and each.path in kept)

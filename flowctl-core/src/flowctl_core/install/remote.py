@@ -20,13 +20,13 @@ from flowctl_core.models.installed import Kind
 from flowctl_core.models.published import PublishedVersion
 from flowctl_core.models.signing import TrustMaterial
 from flowctl_core.models.trust import ComponentIndex, TrustState
-from flowctl_core.store.files import atomic_write
+from flowctl_core.store.files import atomic_write, sweep_abandoned
 from flowctl_core.trust.client import TrustStore
 
 if TYPE_CHECKING:
     import httpx
 
-    from flowctl_core.client.session import Session
+    from flowctl_core.client.session import Patience, Session
 
 _BUNDLE = "bundle.."
 """Before a bundle's name in the signed index, where components have plain names."""
@@ -42,6 +42,8 @@ class RemoteRegistry:
     """Folder in which lists of files are kept: a version never changes."""
     offline: bool = False
     """Ask nobody: what was verified and received before has to do."""
+    patience: Patience | None = None
+    """How long to wait for an answer."""
     _trust: TrustStore | None = field(default=None, init=False, repr=False)
     _sessions: dict[str, Session] = field(default_factory=dict, init=False, repr=False)
     _opening: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
@@ -81,7 +83,7 @@ class RemoteRegistry:
         with self._opening:
             if base not in self._sessions:
                 connection = self.connection if base == self.url else self.connection.mirror(base)
-                self._sessions[base] = Session(connection)
+                self._sessions[base] = Session(connection, self.patience)
             return self._sessions[base]
 
     def pin(self, fingerprint: str) -> None:
@@ -134,6 +136,7 @@ class RemoteRegistry:
             )
         with suppress(OSError, StoreError):
             kept.parent.mkdir(parents=True, exist_ok=True)
+            sweep_abandoned(kept)
             atomic_write(kept, found.model_dump_json().encode(), durable=False)
         return found
 

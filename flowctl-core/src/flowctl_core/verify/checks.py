@@ -33,6 +33,8 @@ class ReleaseClaim:
     """Package URL of the version."""
     release_id: str
     """Digest over the paths and digests of all its files (PublishedVersion.release_digest)."""
+    attestations: Mapping[str, str]
+    """Paths of the registry's further attestations, and their digests: those that it made, and no less."""
 
 
 @dataclass
@@ -242,6 +244,8 @@ def _require_release(name: str, statement: Mapping[str, Any], claim: ReleaseClai
         raise rejected("statement", f"the registry's statement is about {said.get('purl')}, not {claim.purl}")
     if said.get("releaseId") != claim.release_id:
         raise rejected("statement", "the registry lists other files for this version than it signed")
+    if _mapping(said.get("attestations")) != claim.attestations:
+        raise rejected("statement", "the registry's attestations of how it was built are not those that it signed")
     if not _digests_by_name(statement).get(name):
         raise rejected("statement", f"the registry's statement says nothing of {name}")
 

@@ -115,6 +115,7 @@ def gather_by_registry(release: FetchedRelease) -> Evidence:
         release=ReleaseClaim(
             f"pkg:generic/{listed.namespace}/{listed.name}@{listed.version}",
             listed.release_digest,
+            {path: digest for path, digest in release.measured.items() if path.startswith(REGISTRY_FOLDER)},
         ),
         recorded=(info.component, info.version),
     )

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from flowctl_core.errors import FlowctlError
 from flowctl_core.models.build_info import BuildInfo
 from flowctl_core.models.component import ComponentSpec
+from flowctl_core.models.published import REGISTRY_FOLDER
 from flowctl_core.specfile.load import parse_bundle, parse_component
 from flowctl_registry.catalog.images import INDEX_TYPE, Manifest, read_layout
 from flowctl_registry.catalog.materials import UsedMaterial, materials_of
@@ -78,8 +79,9 @@ def release_digest(files: tuple[UploadedFile, ...]) -> str:
 def read_contents(kind: Kind, name: str, version: str, files: tuple[UploadedFile, ...], read: Read) -> Contents:
     """What a release has. Raises InvalidReleaseError for one that contradicts itself or its name, UnavailableError."""
     by_path = {file.path: file for file in files}
-    if ATTESTATION in by_path:
-        raise InvalidReleaseError(f"{ATTESTATION} is the registry's to make", hint="Leave it out of the upload.")
+    for path in by_path:
+        if path == ATTESTATION or path.startswith(REGISTRY_FOLDER):
+            raise InvalidReleaseError(f"{path} is the registry's to make", hint="Leave it out of the upload.")
     try:
         if kind == "bundle":
             return _bundle(name, version, files, by_path, read)
