@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from flowctl_core.models.published import REGISTRY_STATEMENT
 from flowctl_registry.database.build_tables import builds
@@ -114,23 +113,23 @@ def read_recorded(connection: Connection, version_id: int) -> Recorded:
         found,
         images,
         {each.path: each.digest for each in paths if each.path.startswith("metadata/")},
-        _is_built(connection, row),
+        _is_built(connection, row.kind, row.namespace, row.name, row.version),
     )
 
 
-def _is_built(connection: Connection, row: Row[Any]) -> bool:
+def _is_built(connection: Connection, kind: str, namespace: str, name: str, version: str) -> bool:
     """Whether it comes of a running build: a build's upload has the build's id, which no client chooses."""
-    if row.kind != "component":
+    if kind != "component":
         return False
     found = connection.execute(
         select(builds.c.id)
         .join(uploads, uploads.c.id == builds.c.id)
         .where(
-            builds.c.kind == row.kind,
-            builds.c.namespace == row.namespace,
-            builds.c.name == row.name,
+            builds.c.kind == kind,
+            builds.c.namespace == namespace,
+            builds.c.name == name,
             builds.c.state == "running",
-            uploads.c.version == row.version,
+            uploads.c.version == version,
         )
     ).first()
     return found is not None
