@@ -123,8 +123,11 @@ BYTES = {
     "truncated": (on(PROGRAM, set_to(cut_after=1000)), "could not be received"),
     "stalled": (on(PROGRAM, set_to(stall_after=1000)), "could not be received"),
     "dripping": (on(PROGRAM, set_to(drip=True)), "could not be received"),
-    "a length that is too long": (on(PROGRAM, set_to(length=10**9)), "digest|could not be received"),
-    "a length that is too short": (on(PROGRAM, set_to(length=10)), "it ended after 10"),
+    "a length that is too long": (
+        on(PROGRAM, lambda a: set_to(length=10**9, body=a.body + b"more")(a)),
+        "more than its",
+    ),
+    "a length that is too short": (on(PROGRAM, set_to(length=10)), "it ended after"),
     "a false digest": (
         on(PROGRAM, lambda a: (flipped(a), a.headers.update({"ETag": '"x"', "Repr-Digest": "sha-256=:AAAA:"}))),
         "digest",
@@ -155,7 +158,7 @@ def test_bytes_that_are_not_the_file(client: Client, component: str, lie: str) -
 
 
 LISTINGS = {
-    "another digest": (lambda d: d["binaries"][0].update(digest="sha256:" + "0" * 64), RemoteError, "binaries/greeting"),
+    "another digest": (lambda d: d["binaries"][0].update(digest="sha256:" + "0" * 64), VerificationError, "digest"),
     "another version": (lambda d: d.update(version="9.9.9"), RemoteError, "9.9.9 when asked for"),
     "another name": (lambda d: d.update(name="other"), RemoteError, "when asked for"),
     "a path outside": (
@@ -168,7 +171,7 @@ LISTINGS = {
     ),
     "a file less": (lambda d: d.update(containers=[]), VerificationError, "lists other files"),
     "a file more": (
-        lambda d: d["metadata"].append({**d["metadata"][0], "path": "metadata/more.json"}), VerificationError, "other files"
+        lambda d: d["containers"].append({**d["metadata"][0], "path": "containers/more.json"}), VerificationError, "other files"
     ),
     "no record": (
         lambda d: d.update(metadata=[e for e in d["metadata"] if "build-info" not in e["path"]]),
