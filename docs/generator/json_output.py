@@ -12,6 +12,7 @@ from flowctl_core.cli import bundle_documents as b
 from flowctl_core.cli import documents as d
 from flowctl_core.models import BuildReport, CleanReport
 from flowctl_core.models import installation as i
+from flowctl_core.models import remote_build as r
 from flowctl_core.models import trust as t
 from flowctl_core.models.catalog import ComponentInfo, SearchResult
 from flowctl_core.models.explanation import Explanation
@@ -34,6 +35,10 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl component clean": ("", CleanReport),
     "flowctl component init": ("", d.InitDocument),
     "flowctl component validate": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
+    "flowctl component publish": ("Exit code 95 when the build failed.", r.PublishReport),
+    "flowctl build list": ("", r.RemoteBuilds),
+    "flowctl build show": ("Also of `cancel`, `retry`, and `flowctl why BUILD`.", r.RemoteBuild),
+    "flowctl login": ("Also `logout` and `whoami`.", r.CallerReport),
     "flowctl bundle init": ("", b.BundleInitDocument),
     "flowctl bundle validate": ("Exit code 10 when `valid` is false.", b.BundleValidateDocument),
     "flowctl bundle info": ("", b.BundleInfoDocument),

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 import flowctl_core
 from flowctl_core.cli import (
+    build,
     build_host,
     bundle,
     cache,
@@ -18,6 +19,7 @@ from flowctl_core.cli import (
     config,
     doctor,
     keys,
+    login,
     plugin,
     schema,
     trust,
@@ -31,7 +33,23 @@ from flowctl_core.cli.global_options import GLOBAL, LogLevel, OutputFormat
 from flowctl_core.cli.options import Output
 from flowctl_core.errors import UsageError
 
-_ORDER = ("component", "bundle", "verify", "why", "keys", "trust", "plugin", "cache", "config", "schema", "doctor")
+_ORDER = (
+    "component",
+    "bundle",
+    "login",
+    "logout",
+    "whoami",
+    "build",
+    "verify",
+    "why",
+    "keys",
+    "trust",
+    "plugin",
+    "cache",
+    "config",
+    "schema",
+    "doctor",
+)
 """Of the commands in the help: what people do every day first."""
 
 
@@ -56,6 +74,10 @@ app = typer.Typer(
 )
 app.add_typer(component.app, name="component")
 app.add_typer(bundle.app, name="bundle")
+app.command("login", short_help="Sign in to a registry and pin its trust root.")(login.login)
+app.command("logout", short_help="Forget the token of a registry.")(login.logout)
+app.command("whoami", short_help="Show whom a registry takes you for.")(login.whoami)
+app.add_typer(build.app, name="build")
 app.command("verify", short_help="Check signatures and provenance against your policy.")(verify.verify)
 app.command("why", short_help="Tell where something comes from, and what of that is proved.")(why.why)
 app.add_typer(keys.app, name="keys")

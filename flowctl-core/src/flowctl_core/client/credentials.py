@@ -45,6 +45,11 @@ class Credentials:
             return None
         return kept.token if kept.place == "file" else _from_keyring(url)
 
+    def place(self, url: str) -> Place | None:
+        """Where the token for a registry is."""
+        kept = self._read().registries.get(url)
+        return kept.place if kept is not None else None
+
     def keep(self, url: str, token: str) -> Place:
         """Remember a token and return where. Raises StoreError."""
         self._make_folder()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flowctl_core.client.credentials import Credentials
 from flowctl_core.connection import Connection, connect
@@ -61,10 +62,27 @@ class Registries:
 
     def main(self) -> Connection:
         """The registry of commands that are about no namespace. Raises UsageError."""
+        return self.at(self._main(), alone=True)
+
+    def bare(self, url: str | None = None) -> Connection:
+        """The registry of this address, or that of `main`, without a token."""
+        url = connect(url).url if url is not None else self._main()
+        entry = self._entries.get(url, RegistryEntry(url=url))
+        return Connection(url, None, entry.ca, _proxy(entry), entry.mirrors)
+
+    def place_of_token(self, url: str) -> str | None:
+        """Where the token of a registry is that commands about this one registry use."""
+        if self._environ.get("FLOWCTL_TOKEN"):
+            return "environment"
+        if self._configured(url) is not None:
+            return "configuration"
+        return self._credentials.place(url)
+
+    def _main(self) -> str:
         if self._default is not None:
-            return self.at(self._default, alone=True)
+            return self._default
         if len(self._entries) == 1:
-            return self.at(next(iter(self._entries)), alone=True)
+            return next(iter(self._entries))
         if not self._entries:
             raise UsageError("no registry is known", hint=_HINT)
         raise UsageError("several registries are known", hint=f"Add --registry, one of {', '.join(self._entries)}.")
@@ -76,22 +94,27 @@ class Registries:
 
     def at(self, url: str, *, alone: bool = False) -> Connection:
         """The connection to a registry by its address."""
-        url = connect(url).url
-        entry = self._entries.get(url, RegistryEntry(url=url))
-        token = self._token(url, alone=alone)
-        if entry.private and token is None:
-            raise UnauthorizedError(f"{url} is private, and there is no token for it", hint=f"`flowctl login {url}`")
-        proxy = entry.proxy.get_secret_value() if entry.proxy is not None else None
-        return Connection(url, token, entry.ca, proxy, entry.mirrors)
+        bare = self.bare(url)
+        token = self._token(bare.url, alone=alone)
+        entry = self._entries.get(bare.url)
+        if entry is not None and entry.private and token is None:
+            raise UnauthorizedError(
+                f"{bare.url} is private, and there is no token for it", hint=f"`flowctl login {bare.url}`"
+            )
+        return replace(bare, token=token)
 
     def _token(self, url: str, *, alone: bool) -> str | None:
         token = self._environ.get("FLOWCTL_TOKEN")
         if token and (alone or url == self._default):
             return token
-        configured = self._config.registry
-        if not token and configured.auth.token is not None and configured.url and url == connect(configured.url).url:
-            return configured.auth.token.get_secret_value()
-        return self._credentials.find(url)
+        return self._configured(url) or self._credentials.find(url)
+
+    def _configured(self, url: str) -> str | None:
+        """The token of the configuration file, which is for registry.url."""
+        settings = self._config.registry
+        if self._environ.get("FLOWCTL_TOKEN") or settings.auth.token is None or not settings.url:
+            return None  # the variable stands in the configuration's place
+        return settings.auth.token.get_secret_value() if url == connect(settings.url).url else None
 
     def _claiming(self, namespace: str) -> str | None:
         """The registry that claims a namespace: by its whole name before any pattern."""
@@ -107,3 +130,7 @@ class Registries:
                 hint="Only one registry may answer for a namespace.",
             )
         return next(iter(found), None)
+
+
+def _proxy(entry: RegistryEntry) -> str | None:
+    return entry.proxy.get_secret_value() if entry.proxy is not None else None
