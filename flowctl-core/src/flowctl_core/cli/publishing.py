@@ -10,7 +10,7 @@ from flowctl_core.cli.console import emit, inform, is_terminal, machine_readable
 from flowctl_core.cli.describing import validate_component
 from flowctl_core.cli.global_options import GLOBAL
 from flowctl_core.cli.remote import registries
-from flowctl_core.cli.watching import outcome, watch
+from flowctl_core.cli.watching import duration, watch
 from flowctl_core.client.session import Session
 from flowctl_core.errors import CancelledError, SpecError, UsageError
 from flowctl_core.models.remote_build import PublishReport, RemoteBuild
@@ -145,5 +145,5 @@ def _report(prepared: Prepared, build: RemoteBuild | None, flags: Flags) -> None
         say(f"build {build.id} of {build.what} is {build.state}")
         say(f"next: flowctl build logs -f {build.id}")
         return
-    say(f"published {outcome(build)}")
+    say(f"published {build.what} after {duration(build)}")
     say(f"next: {install}")

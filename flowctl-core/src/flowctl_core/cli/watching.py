@@ -60,11 +60,15 @@ def require_success(build: RemoteBuild, tail: str | None = None) -> None:
     )
 
 
-def outcome(build: RemoteBuild) -> str:
-    """`1.2.0 is published after 34 s`."""
+def duration(build: RemoteBuild) -> str:
+    """How long it ran, or has run."""
     began = build.started_at or build.created_at
-    took = duration_text(((build.finished_at or datetime.now(UTC)) - began).total_seconds())
-    return f"{build.what}: {build.state} after {took}"
+    return duration_text(((build.finished_at or datetime.now(UTC)) - began).total_seconds())
+
+
+def outcome(build: RemoteBuild) -> str:
+    """`acme/greeting 1.2.0: succeeded after 34 s`."""
+    return f"{build.what}: {build.state} after {duration(build)}"
 
 
 class _Watcher:
