@@ -17,7 +17,7 @@ from flowctl_registry.database.build_tables import builds
 from flowctl_registry.database.engine import open_engine, reading, writing
 from flowctl_registry.settings import load_settings
 
-from .hooks_client import PAYLOADS, SECRET, deliver, load, pushed, released
+from .hooks_client import SECRET, deliver, load, payloads, pushed, released
 
 OWN = "a secret of one source"
 
@@ -136,12 +136,12 @@ def delivered_from(registry: Registry) -> Scene:
 
 
 def test_each_payload_has_its_answer() -> None:
-    assert sorted(ANSWERS) == sorted(file.stem for file in PAYLOADS.glob("*.json"))
+    assert sorted(ANSWERS) == sorted(file.stem for file in payloads().glob("*.json"))
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
 def test_payloads_as_delivered_are_understood(delivered_from: Scene, name: str) -> None:
-    answer = deliver(delivered_from.client, name.partition("-")[0], (PAYLOADS / f"{name}.json").read_bytes())
+    answer = deliver(delivered_from.client, name.partition("-")[0], (payloads() / f"{name}.json").read_bytes())
     assert answer.status_code == 200, answer.text
     told, reason = answer.json(), ANSWERS[name]
     rows = delivered_from.builds()
