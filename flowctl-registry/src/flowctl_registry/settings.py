@@ -225,7 +225,7 @@ class Sandbox(Section):
     user: str = "nobody"
     """Name or number of the user that builds run as where the service is root."""
     image: str | None = None
-    """Image for builds in Docker; it has Python 3.11 or newer, and all that builds need."""
+    """Image for builds in Docker; it has Python 3.11 or newer, git, tar, libstdc++, and all that builds need."""
     cgroup: Path | None = None
     """A control group (version 2) that was delegated for builds; default: the service's own."""
     cpu_s: float = Field(7_200, gt=0)

@@ -56,7 +56,9 @@ def test_a_tree_comes_back_without_what_tools_make_anew(services: Services, tmp_
 
 def test_what_a_killed_worker_left_is_removed_and_what_others_use_is_kept(tmp_path: Path) -> None:
     mine = new_run(tmp_path)
-    left = mine.with_name("1-1-abc")
-    (left / "scratch").mkdir(parents=True)
+    left = mine.with_name(f"{mine.name.partition('-')[0]}-1-1-abc")
+    other = mine.with_name("00000000-1-1-abc")  # of a container that shares the folder: its processes are not seen here
+    for folder in (left, other):
+        (folder / "scratch").mkdir(parents=True)
     sweep_runs(tmp_path)
-    assert mine.is_dir() and not left.exists()
+    assert mine.is_dir() and other.is_dir() and not left.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import socket
 import tempfile
 from pathlib import Path
 
@@ -15,11 +17,15 @@ def new_run(data: Path) -> Path:
     """An empty folder of this process's user alone, for the caller to remove. Raises OSError."""
     top = data.absolute() / _TOP
     top.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=f"{owner()}-", dir=top))
+    return Path(tempfile.mkdtemp(prefix=f"{_machine()}-{owner()}-", dir=top))
 
 
 def sweep_runs(data: Path) -> None:
-    """Remove those whose process is gone; several workers may share a data folder."""
-    for folder in (data.absolute() / _TOP).glob("*"):
-        if not is_owner_alive("-".join(folder.name.split("-")[:2])):
+    """Remove those of this machine whose process is gone; workers in several containers may share a data folder."""
+    for folder in (data.absolute() / _TOP).glob(f"{_machine()}-*"):
+        if not is_owner_alive("-".join(folder.name.split("-")[1:3])):
             remove(folder)
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]

@@ -19,6 +19,7 @@ from flowctl_registry.errors import StorageFullError, UnavailableError
 
 _Result = TypeVar("_Result")
 _BUSY_MS = 10_000
+_LONG_BUSY_MS = 120_000
 _ATTEMPTS = 5
 _SILENT = "the database does not answer"
 _HINT = "Try again; the registry's operator looks at its logs."
@@ -68,8 +69,12 @@ def _sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        options = connection.get_execution_options()
+        if options.get("long", False):
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_LONG_BUSY_MS}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("write", False) else "BEGIN")
+        if options.get("long", False):
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
 
     return engine
 
@@ -104,7 +109,8 @@ def writing(engine: Engine, change: Callable[[Connection], _Result], *, long: bo
     """
     for attempt in range(_ATTEMPTS):
         try:
-            with _told(again=True), engine.connect().execution_options(write=True) as connection, connection.begin():
+            options = {"write": True, "long": long}
+            with _told(again=True), engine.connect().execution_options(**options) as connection, connection.begin():
                 if long:
                     unbounded(connection)
                 return change(connection)
