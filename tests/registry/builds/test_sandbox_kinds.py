@@ -18,7 +18,7 @@ def build(tmp_path: Path, word: str, **settings: object) -> tuple[str, str]:
     """Build a component whose program says where it was made; the build's log, and the registry's."""
     (tmp_path / "git").mkdir()
     files = busybox_source()
-    files["make.sh"] = f"echo '{word}' $(id -u) $(ls -d /.dockerenv /root/.* 2>&1 | wc -l)\n" + str(files["make.sh"])
+    files["make.sh"] = f"echo '{word}' $(id -u)\n" + str(files["make.sh"])
     with GitServer(tmp_path / "git") as server:
         given = settings_for(server, builds__embedded_slots=1, builds__tries=1, **settings)
         with run_registry(tmp_path / "registry", **given) as registry:
