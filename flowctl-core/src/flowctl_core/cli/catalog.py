@@ -72,7 +72,7 @@ def search_components(asked: Search, registry: str | None) -> None:
 def show_component(reference: str, wishes: Wishes) -> None:
     """Show a component, by the version that the range means."""
     request = parse_request(reference, GLOBAL.namespace)
-    with Remotes(registry=wishes.registry, offline=wishes.offline) as remotes:
+    with Remotes([request], registry=wishes.registry, offline=wishes.offline) as remotes:
         registry = remotes.of(request.namespace)
         try:
             index = registry.index(request)

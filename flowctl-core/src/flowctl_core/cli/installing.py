@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,9 +45,19 @@ class Wishes:
 class Remotes:
     """The registries that answer for namespaces, each opened once. A context manager."""
 
-    def __init__(self, *, offline: bool = False, registry: str | None = None, fingerprint: str | None = None) -> None:
-        """`registry`: in place of the configured one; `fingerprint`: its root is pinned by it, where none is."""
+    def __init__(
+        self,
+        requests: Iterable[Request],
+        *,
+        offline: bool = False,
+        registry: str | None = None,
+        fingerprint: str | None = None,
+    ) -> None:
+        """`requests`: all that will be asked for. `registry`: in place of the configured one; `fingerprint`: of its root,
+        to be pinned."""
         self._registries = Registries(load_configuration().config, named=registry)
+        asked = {self._registries.of(namespace, alone=True).url for namespace in {each.namespace for each in requests}}
+        self._alone = len(asked) < 2  # FLOWCTL_TOKEN is for one registry, and not for whoever else is asked
         self._offline, self._fingerprint = offline, fingerprint
         self._open: dict[str, RemoteRegistry] = {}
         self._stack = ExitStack()
@@ -60,7 +70,7 @@ class Remotes:
 
     def of(self, namespace: str) -> RemoteRegistry:
         """The one that answers for a namespace. Raises UsageError where none does, TrustError."""
-        connection = self._registries.of(namespace, alone=True)
+        connection = self._registries.of(namespace, alone=self._alone)
         if connection.url not in self._open:
             listings = Home.of_user().store / "listings"
             remote = RemoteRegistry(connection, listings, offline=self._offline)
@@ -83,7 +93,7 @@ def install_components(references: Sequence[str], wishes: Wishes) -> None:
         if lock is None or not lock.components:
             raise UsageError("say what to install", hint=f"NAMESPACE/NAME[@RANGE]; without it, {NAME} says what.")
         requests = [Request(*component.split("/", 1)) for component in lock.components]
-    with Remotes(offline=wishes.offline, registry=wishes.registry, fingerprint=wishes.fingerprint) as remotes:
+    with Remotes(requests, offline=wishes.offline, registry=wishes.registry, fingerprint=wishes.fingerprint) as remotes:
         try:
             choices = choose_versions(requests, remotes.of, lock, locked=wishes.locked, prereleases=wishes.prereleases)
         except NotFoundError as error:

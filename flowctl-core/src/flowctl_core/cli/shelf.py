@@ -16,7 +16,7 @@ from flowctl_core.install.places import Home
 from flowctl_core.install.removing import uninstall
 from flowctl_core.install.request import ANY, parse_request
 from flowctl_core.install.shelf import damaged, installed
-from flowctl_core.install.updating import compare, updates
+from flowctl_core.install.updating import compare, find_known, updates
 from flowctl_core.models.installation import (
     ComponentList,
     KnownVersion,
@@ -79,8 +79,9 @@ def show_outdated(references: Sequence[str], wishes: Wishes, *, everything: bool
     """Compare with the signed index."""
     _, lock = find_lock(wishes)
     requests = [parse_request(text, GLOBAL.namespace) for text in references]
-    with Remotes(offline=wishes.offline, registry=wishes.registry) as remotes:
-        compared = compare(requests, Home.of_user(), remotes.of, lock, prereleases=wishes.prereleases)
+    known = find_known(requests, Home.of_user(), lock)
+    with Remotes([each.request for each in known], offline=wishes.offline, registry=wishes.registry) as remotes:
+        compared = compare(known, remotes.of, prereleases=wishes.prereleases)
     shown = tuple(
         each
         for each in compared
@@ -111,13 +112,11 @@ def update_components(references: Sequence[str], wishes: Wishes, *, accept_ident
     began = time.monotonic()
     path, lock = find_lock(wishes)
     requests = [parse_request(text, GLOBAL.namespace) for text in references]
-    with Remotes(offline=wishes.offline, registry=wishes.registry) as remotes:
-        choices = updates(
-            requests, Home.of_user(), remotes.of, lock,
-            prereleases=wishes.prereleases, accept_identity=accept_identity,
-        )  # fmt: skip
-        if not choices:
-            raise UsageError("nothing is installed", hint="`flowctl component install NAMESPACE/NAME`")
+    known = find_known(requests, Home.of_user(), lock)
+    if not known:
+        raise UsageError("nothing is installed", hint="`flowctl component install NAMESPACE/NAME`")
+    with Remotes([each.request for each in known], offline=wishes.offline, registry=wishes.registry) as remotes:
+        choices = updates(known, remotes.of, prereleases=wishes.prereleases, accept_identity=accept_identity)
         done = run(choices, wishes)
         if lock is not None:
             lock_them(path, lock, done)
@@ -143,7 +142,7 @@ def show_versions(reference: str, wishes: Wishes) -> None:
     from flowctl_core.install.ranges import is_version, sort_key
 
     request = parse_request(reference, GLOBAL.namespace)
-    with Remotes(offline=wishes.offline, registry=wishes.registry) as remotes:
+    with Remotes([request], offline=wishes.offline, registry=wishes.registry) as remotes:
         registry = remotes.of(request.namespace)
         try:
             index = registry.index(request)

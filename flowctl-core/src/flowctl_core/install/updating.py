@@ -18,8 +18,8 @@ from flowctl_core.models.installed import Lock, Origin
 from flowctl_core.models.trust import ComponentIndex
 
 
-class _Known(NamedTuple):
-    """A component that is here."""
+class Known(NamedTuple):
+    """A component that is installed, or locked."""
 
     request: Request
     """With the range that counts."""
@@ -29,19 +29,22 @@ class _Known(NamedTuple):
     """Who says whose it is."""
 
 
-def _known(requests: Sequence[Request], home: Home, lock: Lock | None) -> list[_Known]:
-    """With a lockfile its components, else all that are installed; of each the newest version."""
-    known: dict[str, _Known] = {}
+def find_known(requests: Sequence[Request], home: Home, lock: Lock | None) -> list[Known]:
+    """The components named, or all: with a lockfile of its own, else of the installed ones, each in its newest version.
+
+    Raises NotFoundError for one that is not among them.
+    """
+    known: dict[str, Known] = {}
     if lock is not None:
         for component, locked in lock.components.items():
             namespace, _, name = component.partition("/")
             request = Request(namespace, name, locked.requested)
-            known[component] = _Known(request, locked.version, locked.origin, NAME)
+            known[component] = Known(request, locked.version, locked.origin, NAME)
     else:
         for each in installed(home):
             request = Request(each.namespace, each.name)
             told_by = f"the installed {each.version}"
-            known.setdefault(request.component, _Known(request, each.version, each.origin, told_by))
+            known.setdefault(request.component, Known(request, each.version, each.origin, told_by))
     if not requests:
         return list(known.values())
     found = {}
@@ -55,20 +58,18 @@ def _known(requests: Sequence[Request], home: Home, lock: Lock | None) -> list[_
 
 
 def updates(
-    requests: Sequence[Request],
-    home: Home,
+    known: Sequence[Known],
     registry_for: Callable[[str], RemoteRegistry],
-    lock: Lock | None,
     *,
     prereleases: bool = False,
     accept_identity: bool = False,
 ) -> list[Choice]:
-    """What to install, of the components named or of all. Never an older version than is here.
+    """What to install in place of what is here: never an older version.
 
     `accept_identity`: another publisher, builder or repository than before will do, where the policy allows it.
     """
     choices = []
-    for request, version, origin, by in _known(requests, home, lock):
+    for request, version, origin, by in known:
         registry = registry_for(request.namespace)
         index = registry.index(request)
         chosen = choose(index, request.wanted, prereleases=prereleases or "-" in version)
@@ -83,16 +84,14 @@ def updates(
 
 
 def compare(
-    requests: Sequence[Request],
-    home: Home,
+    known: Sequence[Known],
     registry_for: Callable[[str], RemoteRegistry],
-    lock: Lock | None,
     *,
     prereleases: bool = False,
 ) -> list[OutdatedComponent]:
     """Each component beside the signed index; one that cannot be asked about keeps nobody from the others."""
     found = []
-    for request, version, _, _ in _known(requests, home, lock):
+    for request, version, _, _ in known:
         wanted = newest = yanked = problem = None
         try:
             index = registry_for(request.namespace).index(request)
