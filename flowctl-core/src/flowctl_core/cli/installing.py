@@ -14,6 +14,7 @@ from flowctl_core.cli.global_options import GLOBAL
 from flowctl_core.cli.progress import make_board
 from flowctl_core.cli.session import absolute, load_configuration
 from flowctl_core.client.registries import Registries
+from flowctl_core.docker_engine.connect import connect
 from flowctl_core.errors import NotFoundError, UsageError
 from flowctl_core.install.installing import Installed, Room, add_to, install
 from flowctl_core.install.lockfile import NAME, read_lock, write_lock
@@ -53,8 +54,8 @@ class Remotes:
         registry: str | None = None,
         fingerprint: str | None = None,
     ) -> None:
-        """`requests`: all that will be asked for. `registry`: in place of the configured one; `fingerprint`: of its root,
-        to be pinned."""
+        """`requests`: all that will be asked for. `registry`: in place of the configured one; `fingerprint`: of its
+        root, to be pinned."""
         self._registries = Registries(load_configuration().config, named=registry)
         asked = {self._registries.of(namespace, alone=True).url for namespace in {each.namespace for each in requests}}
         self._alone = len(asked) < 2  # FLOWCTL_TOKEN is for one registry, and not for whoever else is asked
@@ -125,6 +126,7 @@ def lock_them(path: Path, lock: Lock, done: Sequence[Installed]) -> None:
 def run(choices: Sequence[Choice], wishes: Wishes) -> list[Installed]:
     """Install chosen versions, with progress."""
     room, labels = Room(Home.of_user()), list(dict.fromkeys(choice.what for choice in choices))
+    engine = connect(os.environ) if wishes.container else None  # before any time is spent
     with make_board(labels) as board:
         done = install(
             choices,
@@ -133,10 +135,10 @@ def run(choices: Sequence[Choice], wishes: Wishes) -> list[Installed]:
             platforms=read_platforms(wishes.targets),
             replace_links=wishes.replace_links,
         )
-        if wishes.container:
+        if engine is not None:
             from flowctl_core.install.container import load_images
 
-            images = load_images(choices, done, room, lambda choice: board.row(choice.what))
+            images = load_images(engine, choices, done, room, lambda choice: board.row(choice.what))
             done = [
                 replace(each, report=each.report.model_copy(update={"image": image}))
                 for each, image in zip(done, images, strict=True)

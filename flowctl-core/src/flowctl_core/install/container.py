@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flowctl_core.docker_engine.connect import DockerEngine, connect
+from flowctl_core.docker_engine.connect import DockerEngine
 from flowctl_core.errors import ImageError
 from flowctl_core.install.installing import Installed, Room
 from flowctl_core.install.plan import Choice
@@ -23,14 +22,17 @@ from flowctl_core.store.files import system_refusals
 
 
 def load_images(
-    choices: Sequence[Choice], installed: Sequence[Installed], room: Room, progress: Callable[[Choice], Progress]
+    engine: DockerEngine,
+    choices: Sequence[Choice],
+    installed: Sequence[Installed],
+    room: Room,
+    progress: Callable[[Choice], Progress],
 ) -> list[str]:
     """Load each version's image for the engine's platform; what the engine calls them.
 
     Only blobs whose digests the verified version leads to are used. Raises ImageError where a version has no image for
     the engine, EngineError, and what receiving raises.
     """
-    engine = connect(os.environ)
     return [
         _load(engine, choice, each, room, progress(choice)) for choice, each in zip(choices, installed, strict=True)
     ]
@@ -51,7 +53,8 @@ def _load(engine: DockerEngine, choice: Choice, installed: Installed, room: Room
     blobs = tuple(dict.fromkeys(each.digest for each in (manifest.config, *manifest.layers)))
     progress.step("receiving the container image")
     top += _received(choice, listed, room, progress, blobs)
-    with system_refusals(room.home.store, "made"), tempfile.TemporaryDirectory(dir=room.home.store) as made:
+    partial = room.contents.partial  # what is left there when we are killed is swept
+    with system_refusals(partial, "made"), tempfile.TemporaryDirectory(dir=partial) as made:
         layout = Path(made)
         for file in top:
             room.contents.link(file.digest, layout / "blobs" / file.digest.replace(":", "/"), 0o444)

@@ -33,7 +33,8 @@ class Contents:
         """`folder`: `~/.flowctl/store`; made when something is put there."""
         self.folder = folder
         self._store = ContentStore(folder)
-        self._partial = folder / "partial"
+        self.partial = folder / "partial"
+        """For files on their way."""
 
     def path(self, digest: str) -> Path:
         """Where the file of that digest is, if it is there."""
@@ -58,9 +59,9 @@ class Contents:
     @contextmanager
     def receiving(self, digest: str) -> Iterator[Path]:
         """The place for a file on its way; what an earlier run received of it may be there. Others wait."""
-        partial = self._partial / digest.removeprefix("sha256:")
-        with system_refusals(self._partial, "made"):
-            self._partial.mkdir(parents=True, exist_ok=True)
+        partial = self.partial / digest.removeprefix("sha256:")
+        with system_refusals(self.partial, "made"):
+            self.partial.mkdir(parents=True, exist_ok=True)
         with file_lock(partial.with_suffix(".lock"), what=str(partial), timeout_s=_LOCK_TIMEOUT_S):
             yield partial
 
@@ -108,7 +109,7 @@ class Contents:
                     path.unlink()
                     freed += info.st_size
         with suppress(OSError):
-            for path in self._partial.iterdir():
+            for path in self.partial.iterdir():
                 with suppress(OSError):
                     if now - path.stat().st_mtime > older_than_s:
                         remove_any(path)
