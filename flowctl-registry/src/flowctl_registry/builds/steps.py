@@ -6,8 +6,11 @@ answer names them. So a step needs nothing of the worker that did the one before
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,9 @@ from sqlalchemy import Row, select
 
 from flowctl_core.build_host.phases import Phase
 from flowctl_core.build_host.states import BuildState, DecideState, HostRequest
+from flowctl_core.build_host.workspace import document_name
 from flowctl_core.errors import BuildError, NoTestsError, SpecError
+from flowctl_core.models import Platform
 from flowctl_registry.builds.build_host import BuildHost, HostEvent, States
 from flowctl_registry.builds.cloning import CloneRequest, clone
 from flowctl_registry.builds.git_runs import SandboxedGit
@@ -24,6 +29,7 @@ from flowctl_registry.builds.publishing import publish
 from flowctl_registry.builds.requests import version_there
 from flowctl_registry.builds.run_folders import sweep_runs
 from flowctl_registry.builds.snapshots import Snapshots, is_hidden
+from flowctl_registry.builds.together import Together
 from flowctl_registry.builds.workspace import Workspaces
 from flowctl_registry.database.build_tables import builds, sources
 from flowctl_registry.database.engine import reading
@@ -34,6 +40,8 @@ from flowctl_registry.services import Services
 _REPOSITORY = "repository"
 _SNAPSHOT = ""
 """Among states, whose names are never empty."""
+_EXPORTED = "exported"
+"""Among snapshots: the exported source, which is made again from the repository instead of being kept."""
 _SIGNS = {"step": "==> ", "line": "", "note": "note: ", "warning": "warning: "}
 _FETCHED = ("source", "tests", "cache")
 """Folders of a workspace that steps after `clone` fill."""
@@ -67,6 +75,7 @@ class BuildSteps:
         self._host = BuildHost(sandbox, services.settings)
         self._snapshots = Snapshots(services, sandbox)
         self._workspaces = Workspaces(services.settings.data)
+        self._together = Together()
 
     def clone(self, call: StepCall) -> Answer:
         """Fetch the commit, as a repository without working tree."""
@@ -87,7 +96,7 @@ class BuildSteps:
     def decide(self, call: StepCall) -> Answer:
         """Export the source; what is built, with what, for which platforms."""
         row = self._row(call.build_id)
-        states = self._phases(call, ("export", "decide"), {}, (_REPOSITORY, "source"))
+        states = self._phases(call, ("export", "decide"), {}, settled=_EXPORTED)
         decided = DecideState.model_validate(states["decide.json"])
         self._check(row, decided)
         return {
@@ -114,10 +123,33 @@ class BuildSteps:
         return {"tests": {name: found[name] for name in ("state", "tool", "passed", "skipped")}}
 
     def build(self, call: StepCall) -> Answer:
-        """One platform."""
-        known = self._states(call, "decide", "fetch")
-        states = self._phases(call, ("build",), known, platforms=(call.platform,))
-        return self._kept(call, states)
+        """One platform, in one sandbox with the others that this worker builds."""
+        answered = call.answers.get("build", {})
+        here = [] if self._has_place(call.platform) else call.answers["decide"]["platforms"]
+        expected = [each for each in here if each not in answered and not self._has_place(each)]
+        return self._together.do(call, expected, self._build_all)
+
+    def _build_all(self, calls: Mapping[str, StepCall], cancelled: threading.Event) -> Mapping[str, Answer]:
+        first = replace(next(iter(calls.values())), cancelled=cancelled, platform=",".join(calls))
+
+        def log(event: HostEvent) -> None:
+            of_one = calls.get(event.platform)
+            for call in calls.values() if of_one is None else (of_one,):
+                self._event_log(call)(event)
+
+        states = self._phases(
+            first, ("build",), self._states(first, "decide", "fetch"), platforms=tuple(calls), log=log
+        )
+        snapshot = states.pop(_SNAPSHOT, None)
+        return {
+            platform: self._kept(call, {document_name("build", Platform(platform)): found, _SNAPSHOT: snapshot})
+            for platform, call in calls.items()
+            for found in (states[document_name("build", Platform(platform))],)
+        }
+
+    def _has_place(self, platform: str) -> bool:
+        """Whether it is built by workers with a label, each platform wherever there is one."""
+        return any(fnmatchcase(platform, pattern) for pattern in self._settings.builds.placements)
 
     def assemble(self, call: StepCall) -> Answer:
         """Images, SBOM, provenance: the files of the release, each a blob."""
@@ -153,27 +185,40 @@ class BuildSteps:
         known: Mapping[str, Any],
         leaves: Sequence[str] = (),
         platforms: Sequence[str] = (),
+        *,
+        settled: str | None = None,
+        log: Callable[[HostEvent], None] | None = None,
     ) -> States:
-        """Run phases in the build's workspace; what they found, with a snapshot of what they left under `""`."""
-        request, log = self._request(call), self._event_log(call)
+        """Run phases in the build's workspace; what they found, with a snapshot of what they left under `""`.
+
+        `settled`: what the workspace has then, where that is in no snapshot.
+        """
+        request, log = self._request(call), log or self._event_log(call)
         what = _work(call, phases)
         with self._at_work(call, what) as tree:
             found = self._host.run(phases, tree, request, known, log, call.cancelled, platforms=platforms)
             built = [BuildState.model_validate(found[name]) for name in found if name.startswith("build-")]
             names = [*leaves, *(file for state in built for file in state.files)]
             snapshot = self._snapshots.take(call.build_id, tree, names, call.cancelled, _MADE_ANEW) if names else None
-            self._workspaces.of(call.worker, call.build_id).settle(what, snapshot)
+            self._workspaces.of(call.worker, call.build_id).settle(what, snapshot or settled)
         return found if snapshot is None else {**found, _SNAPSHOT: snapshot}
 
     def _at_work(self, call: StepCall, what: str) -> AbstractContextManager[Path]:
         answers = call.answers
         needed = [answers["clone"]["snapshot"]]
-        needed += [answers[step]["snapshot"] for step in ("decide", "fetch") if step in answers][-1:]
+        if "fetch" in answers:
+            needed.append(answers["fetch"]["snapshot"])
+        elif call.step == "fetch":
+            needed.append(_EXPORTED)
         if call.step == "assemble":
-            needed += [answer["snapshot"] for _, answer in sorted(answers["build"].items())]
+            found = (answer["snapshot"] for _, answer in sorted(answers["build"].items()))
+            needed += dict.fromkeys(found)  # platforms that were built together share one
 
-        def restore(tree: Path, digest: str) -> None:
-            self._snapshots.restore(tree, digest, call.cancelled)
+        def restore(tree: Path, snapshot: str) -> None:
+            if snapshot == _EXPORTED:
+                self._host.run(("export",), tree, self._request(call), {}, self._event_log(call), call.cancelled)
+            else:
+                self._snapshots.restore(tree, snapshot, call.cancelled)
 
         return self._workspaces.of(call.worker, call.build_id).at_work(what, needed, restore)
 
