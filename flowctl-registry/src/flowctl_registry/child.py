@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from pydantic import SecretStr
 
@@ -26,9 +28,9 @@ END = signal.SIGUSR1
 class Child:
     """A context manager: inside it a module of ours runs as a process, `what` in the logs.
 
-    The settings reach it by a pipe, where nobody else can read them; it takes them with `told`, and ends by END. It
-    starts after `after_s`, when others need the processor first. With `listens`, a child that ends with an error before
-    that socket is there cannot start: `serve` ends too.
+    The settings reach it by a file without a name, where nobody else can read them; it takes them with `told`, and ends
+    by END. It starts after `after_s`, when others need the processor first. With `listens`, a child that ends with an
+    error before that socket is there cannot start: `serve` ends too.
     """
 
     def __init__(
@@ -64,15 +66,12 @@ class Child:
             self._process.kill()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        reading, writing = os.pipe()
-        process = subprocess.Popen([sys.executable, "-m", self._module], stdin=reading)
-        os.close(reading)
-        try:
-            with os.fdopen(writing, "wb") as pipe:
-                pipe.write(self._told)
-        except OSError:
-            _LOG.warning("the %s ended before it was told what to do", self._what)
-        return process
+        # The server beside us forks at any moment, and the fork has every pipe that we have just made: who waits for a
+        # pipe's end waits for ever. So the settings are a file, and without close_fds Popen makes no pipe of its own.
+        with _nameless() as file:
+            file.write(self._told)
+            file.seek(0)
+            return subprocess.Popen([sys.executable, "-m", self._module], stdin=file, close_fds=False)
 
     def _watch(self) -> None:
         if self._ending.wait(self._after_s):
@@ -98,6 +97,12 @@ def told() -> tuple[Settings, int]:
         signal.signal(each, signal.SIG_IGN)
     received = json.load(sys.stdin)
     return Settings.model_validate(received["settings"]), received["parent"]
+
+
+def _nameless() -> IO[bytes]:
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("settings"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _plain(value: object) -> object:
