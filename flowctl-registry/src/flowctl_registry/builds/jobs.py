@@ -14,6 +14,10 @@ Answer = dict[str, Any]
 """Plain JSON, kept by the engine: a completed step is never done again."""
 
 
+class PostponedError(Exception):
+    """Raised by a step whose build goes back into the queue, until builds that it asked for have ended."""
+
+
 @dataclass(frozen=True)
 class StepCall:
     """One step that a worker is to do now."""

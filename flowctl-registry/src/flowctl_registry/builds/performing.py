@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from flowctl_core.errors import CancelledError, FlowctlError
-from flowctl_registry.builds import records
-from flowctl_registry.builds.jobs import Answer, StepCall, StepFunction
+from flowctl_registry.builds import records, registration
+from flowctl_registry.builds.jobs import Answer, PostponedError, StepCall, StepFunction
 from flowctl_registry.builds.logs import LogWriter
 from flowctl_registry.builds.records import Doing, FencedError
 from flowctl_registry.builds.runs import Run
@@ -49,6 +49,10 @@ class Performer:
             result = self._tried(run, doing, event)
             failed = result is not None and "problem" in result
             return result
+        except PostponedError:
+            self.persist(run, lambda connection: registration.postpone(connection, doing))
+            run.end("stopping")
+            return None
         except FencedError:
             run.end("replaced")
             _LOG.warning("build %s belongs to another run now", run.claim.build_id)
@@ -103,6 +107,8 @@ class Performer:
             return _problem(doing, error, transient=False)
         except FlowctlError as error:
             return _problem(doing, error, transient=isinstance(error, UnavailableError | StorageFullError))
+        except PostponedError:
+            raise
         except Exception as error:  # noqa: BLE001 - a defect of ours must end this build only
             _LOG.exception("step %s of build %s broke", doing.step, doing.build_id)
             return _defect(doing, error)

@@ -81,7 +81,10 @@ class Snapshots:
 
     def keep_json(self, build_id: str, document: Mapping[str, Any]) -> str:
         """Keep a document; the digest."""
-        data = json.dumps(document, sort_keys=True).encode()
+        return self.keep_bytes(build_id, json.dumps(document, sort_keys=True).encode())
+
+    def keep_bytes(self, build_id: str, data: bytes) -> str:
+        """Keep a small file; the digest."""
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         self._keep(build_id, digest, len(data), lambda: iter((data,)))
         return digest

@@ -22,6 +22,8 @@ from flowctl_core.build_host.workspace import document_name
 from flowctl_core.errors import BuildError, NoTestsError, SpecError
 from flowctl_core.models import Platform
 from flowctl_registry.builds.build_host import BuildHost, HostEvent, States
+from flowctl_registry.builds.bundle_source import read_source_bundle
+from flowctl_registry.builds.bundle_steps import pin_members, release_files
 from flowctl_registry.builds.cloning import CloneRequest, clone
 from flowctl_registry.builds.git_runs import SandboxedGit
 from flowctl_registry.builds.jobs import Answer, StepCall, StepSet
@@ -96,15 +98,28 @@ class BuildSteps:
     def decide(self, call: StepCall) -> Answer:
         """Export the source; what is built, with what, for which platforms."""
         row = self._row(call.build_id)
+        if row.kind == "bundle":
+            return self._decide_bundle(call, row)
         states = self._phases(call, ("export", "decide"), {}, settled=_EXPORTED)
         decided = DecideState.model_validate(states["decide.json"])
-        self._check(row, decided)
+        self._check(row, decided.component, decided.namespace, decided.version)
         return {
             **self._kept(call, states),
             "version": decided.version,
             "platforms": [str(platform) for platform in decided.buildable],
             "builder": decided.plan.language,
         }
+
+    def _decide_bundle(self, call: StepCall, row: Row[Any]) -> Answer:
+        with self._at_work(call, call.step) as tree:
+            folder = tree / _REPOSITORY
+            git = SandboxedGit(self._sandbox, self._settings.sources, folder, call.log, call.cancelled)
+            bundle = read_source_bundle(git, row.subdirectory)
+            self._workspaces.of(call.worker, call.build_id).settle(call.step)
+        self._check(row, bundle.name, bundle.namespace, bundle.version)
+        members = pin_members(self._services, call, row, bundle)
+        made = release_files(self._snapshots, call.build_id, bundle.content, members)
+        return {"bundle": made, "version": bundle.version, "platforms": []}
 
     def fetch(self, call: StepCall) -> Answer:
         """Dependencies."""
@@ -153,6 +168,8 @@ class BuildSteps:
 
     def assemble(self, call: StepCall) -> Answer:
         """Images, SBOM, provenance: the files of the release, each a blob."""
+        if "bundle" in call.answers["decide"]:
+            return dict(call.answers["decide"]["bundle"])
         known = self._states(call, "decide", "fetch", "build")
         bases = any(state.get("bases") for name, state in known.items() if name.startswith("build-"))
         if bases:
@@ -252,23 +269,24 @@ class BuildSteps:
         with reading(self._services.engine) as connection:
             return connection.execute(query).scalar_one_or_none() or "v*"
 
-    def _check(self, row: Row[Any], decided: DecideState) -> None:
+    def _check(self, row: Row[Any], name: str, namespace: str | None, version: str) -> None:
         """The source must be that of what was asked for. Raises SpecError, ConflictError."""
-        hint = "Correct component.yaml, or what is registered as the component's source."
-        if decided.component != row.name:
-            raise SpecError(f"component.yaml names {decided.component}, not {row.name}", hint=hint)
-        if decided.namespace is not None and decided.namespace != row.namespace:
-            raise SpecError(f"component.yaml is of the namespace {decided.namespace}, not {row.namespace}", hint=hint)
-        if row.version is not None and decided.version != row.version:
+        file = f"{row.kind}.yaml"
+        hint = f"Correct {file}, or what is registered as the {row.kind}'s source."
+        if name != row.name:
+            raise SpecError(f"{file} names {name}, not {row.name}", hint=hint)
+        if namespace is not None and namespace != row.namespace:
+            raise SpecError(f"{file} is of the namespace {namespace}, not {row.namespace}", hint=hint)
+        if row.version is not None and version != row.version:
             raise SpecError(
-                f"component.yaml has version {decided.version}, {row.version} was asked for",
-                hint="Correct the version in component.yaml, or the tag.",
+                f"{file} has version {version}, {row.version} was asked for",
+                hint=f"Correct the version in {file}, or the tag.",
             )
         with reading(self._services.engine) as connection:
-            there = version_there(connection, row.kind, row.namespace, row.name, decided.version)
+            there = version_there(connection, row.kind, row.namespace, row.name, version)
         if there is not None and row.trigger not in ("rebuild", "recall"):
             raise ConflictError(
-                f"{row.namespace}/{row.name} {decided.version} exists",
+                f"{row.namespace}/{row.name} {version} exists",
                 hint="A version means one thing for ever: tag a new one.",
             )
 
