@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from flowctl_core.trust import pinning
 from registry_fixtures import make_release, postgres_server, release, s3_server
 from registry_instance import Registry, run_registry
 
@@ -71,8 +72,10 @@ class User:
     def json(self, *words: object, code: int = 0) -> Any:
         return json.loads(self.run(*words, "-o", "json", code=code).stdout)
 
-    def pin(self, url: str | None = None) -> None:
-        self.run("trust", "pin", (url or self.registry) + "/v1/trust", "--yes")
+    def pin(self) -> None:
+        """As `flowctl trust pin --yes`, without starting Python for it."""
+        address = f"{self.registry}/v1/trust"
+        pinning.pin(address, pinning.offered_root(address, None), home=self.home / ".flowctl" / "trust")
 
 
 @pytest.fixture

@@ -34,45 +34,14 @@ def component(registry: Registry, make_release: Callable[..., Path]) -> str:
     return f"{namespace}/greeting"
 
 
-@pytest.mark.parametrize(
-    ("wanted", "more", "version"),
-    [
-        ("", (), "1.3.0"),
-        ("@latest", (), "1.3.0"),
-        ("@v1.2.0", (), "1.2.0"),
-        ("@~1.2", (), "1.2.0"),
-        ("@>=1.2 <1.3", (), "1.2.0"),
-        ("@2.0.0-rc.1", (), "2.0.0-rc.1"),
-        ("@^2.0.0-rc.0", (), "2.0.0-rc.1"),
-        ("", ("--prerelease",), "2.0.0-rc.1"),
-    ],
-)
-def test_the_version_that_a_range_means(
-    user: User, component: str, wanted: str, more: tuple[str, ...], version: str
-) -> None:
-    report = user.json("component", "install", component + wanted, *more)
-    assert [each["version"] for each in report["components"]] == [version]
-
-
-@pytest.mark.parametrize(
-    ("reference", "code", "told", "hint"),
-    [
-        ("{}@1.4.0", 93, "was yanked: it eats socks", "--locked"),
-        ("{}@^2", 93, "has no version in ^2", "--prerelease"),
-        ("{}@^7", 93, "has no version in ^7", "There is 2.0.0-rc.1, 1.3.0, 1.2.0"),
-        ("{}@nonsense", 2, "is no range", "Write"),
-        ("{}@", 2, "has no range after the @", ""),
-        ("{}x", 93, "has no component", "Did you mean"),
-        ("greeting", 2, "names no namespace", "-n"),
-        ("UPPER/greeting", 2, "is no name of a namespace", ""),
-        ("../../etc/passwd", 2, "is no name", ""),
-        ("nobody/\N{SNOWMAN}", 2, "is no name of a component", ""),
-        ("a/" + "b" * 200, 2, "is no name of a component", ""),
-    ],
-)
-def test_what_cannot_be_chosen(user: User, component: str, reference: str, code: int, told: str, hint: str) -> None:
-    failed = user.json("component", "install", reference.format(component), code=code)["error"]
-    assert told in failed["message"] and hint in (failed["hint"] or ""), failed
+def test_what_cannot_be_chosen_is_told_with_what_there_is(user: User, component: str) -> None:
+    for reference, told, hint in (
+        ("{}@1.4.0", "was yanked: it eats socks", "--locked"),
+        ("{}@^7", "has no version in ^7", "There is 2.0.0-rc.1, 1.3.0, 1.2.0"),
+        ("{}x", "has no component", "Did you mean"),
+    ):
+        failed = user.json("component", "install", reference.format(component), code=93)["error"]
+        assert told in failed["message"] and hint in failed["hint"], failed
     assert not (user.home / ".flowctl" / "components").exists()
 
 
@@ -325,7 +294,11 @@ def test_a_private_namespace_takes_a_token(new_user: Callable[..., User], regist
     assert registry.client().publish(make_release(), namespace, "greeting", "1.2.0").status_code == 201
     stranger = new_user("stranger")
     failed = stranger.json("component", "install", f"{namespace}/greeting", code=None)["error"]
-    assert failed["exit_code"] in (62, 91, 93) and not (stranger.home / ".flowctl" / "components").exists()
+    assert (
+        failed["exit_code"] == 93
+        and "flowctl login" in failed["hint"]
+        and not (stranger.home / ".flowctl" / "components").exists()
+    )
     member = new_user("member", FLOWCTL_TOKEN=str(registry.token))
     assert member.json("component", "install", f"{namespace}/greeting")["components"][0]["state"] == "installed"
 

@@ -165,7 +165,7 @@ def report(done: Sequence[Installed], remotes: Remotes, lockfile: Path | None, b
         warn(warning)
     say(summary(data).rstrip())
     folder = Home.of_user().bin
-    changed = any(each.report.state == "installed" and each.report.programs for each in done)
+    changed = any(program.link for each in done if each.report.state == "installed" for program in each.report.programs)
     if changed and not is_on_path(folder):
         say(f'to call it by name: export PATH="{folder}:$PATH"')
 

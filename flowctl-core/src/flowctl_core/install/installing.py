@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from flowctl_core.errors import NotFoundError, RemoteError, VerificationError
@@ -118,10 +119,10 @@ def fetch(choice: Choice, room: Room, rules: Rules, progress: Progress, platform
         if there is not None:
             return there
         return _fetch(choice, room, rules, progress, platforms, listed)
-    except VerificationError:
-        if choice.registry.offline:
-            raise
-        fresh = choice.registry.version(choice.request, choice.version, fresh=True)
+    except (VerificationError, RemoteError):
+        fresh = listed
+        with suppress(RemoteError):
+            fresh = choice.registry.version(choice.request, choice.version, fresh=True)
         if fresh == listed:
             raise
         return _fetch(choice, room, rules, progress, platforms, fresh)  # what was kept here was damaged
@@ -154,6 +155,7 @@ def _fetch(
         release = _release(choice, room, listed, files, platforms)
     progress.step("verifying")
     verified = check(release, choice.index, rules, allow_yanked=choice.locked is not None)
+    choice.registry.keep(choice.request, listed)
     if choice.expected is not None:
         refuse_other_origin(choice.what, verified.origin, choice.expected, choice.expected_by)
     before = read_record(room.home.version(choice.request.namespace, choice.request.name, choice.version))

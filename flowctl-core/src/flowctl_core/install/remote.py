@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pydantic import ValidationError
+from tuf.api.exceptions import DownloadHTTPError
 
 from flowctl_core.connection import Connection
-from flowctl_core.errors import NotFoundError, RemoteError, StoreError, UnreachableError
+from flowctl_core.errors import NotFoundError, RemoteError, StoreError, TrustError, UnreachableError
 from flowctl_core.install.request import Request
 from flowctl_core.models.installed import Kind
 from flowctl_core.models.published import PublishedVersion
@@ -104,23 +105,29 @@ class RemoteRegistry:
     def index(self, request: Request, kind: Kind = "component") -> ComponentIndex:
         """The signed index of a component or bundle. Raises TrustError, RemoteError when there is none."""
         name = request.name if kind == "component" else _BUNDLE + request.name
-        index = self.trust.index(request.namespace, name)
+        try:
+            index = self.trust.index(request.namespace, name)
+        except TrustError as error:
+            if _is_hidden(error, request.namespace):
+                raise self._nothing(request, kind) from error
+            raise
         if index is None:
-            raise NotFoundError(
-                f"the signed index of {self.url} has no {kind} {request.component}",
-                hint=f"`flowctl component search {request.name}` shows what there is.",
-            )
+            raise self._nothing(request, kind)
         return index
+
+    def _nothing(self, request: Request, kind: Kind) -> NotFoundError:
+        hint = f"`flowctl component search {request.name}` shows what there is."
+        if self.connection.token is None:
+            hint = f"Check the name; a private one is shown after `flowctl login {self.url}`."
+        return NotFoundError(f"the signed index of {self.url} has no {kind} {request.component}", hint=hint)
 
     def version(
         self, request: Request, version: str, kind: Kind = "component", *, fresh: bool = False
     ) -> PublishedVersion:
         """What is listed of a version, unverified; `fresh`: not what was kept. Raises RemoteError."""
-        kept = self.listings / sha256(self.url.encode()).hexdigest()[:16] / kind
-        kept = kept / request.namespace / request.name / f"{version}.json"
         if not fresh:
             with suppress(OSError, ValidationError):
-                return PublishedVersion.model_validate_json(kept.read_bytes())
+                return PublishedVersion.model_validate_json(self._kept(request, version, kind).read_bytes())
         if self.offline:
             raise UnreachableError(
                 f"the files of {request.component} {version} are not known on this machine",
@@ -134,11 +141,22 @@ class RemoteRegistry:
                 f"{request.component} {version}",
                 hint="Tell the registry's operator; nothing of it is used.",
             )
+        return found
+
+    def keep(self, request: Request, listed: PublishedVersion, kind: Kind = "component") -> None:
+        """Keep a list of files that was verified: for the next time, and for when there is no network."""
+        kept = self._kept(request, listed.version, kind)
+        with suppress(OSError, ValidationError):
+            if PublishedVersion.model_validate_json(kept.read_bytes()) == listed:
+                return
         with suppress(OSError, StoreError):
             kept.parent.mkdir(parents=True, exist_ok=True)
             sweep_abandoned(kept)
-            atomic_write(kept, found.model_dump_json().encode(), durable=False)
-        return found
+            atomic_write(kept, listed.model_dump_json().encode(), durable=False)
+
+    def _kept(self, request: Request, version: str, kind: Kind) -> Path:
+        folder = self.listings / sha256(self.url.encode()).hexdigest()[:16] / kind
+        return folder / request.namespace / request.name / f"{version}.json"
 
     def sources(self) -> tuple[str, ...]:
         """Where bytes are to be had: mirrors first."""
@@ -157,3 +175,10 @@ class RemoteRegistry:
 def _path(request: Request, version: str, kind: Kind) -> str:
     parts = "/".join(quote(part, safe="") for part in (request.namespace, request.name, version))
     return f"/v1/{kind}s/{parts}"
+
+
+def _is_hidden(error: TrustError, namespace: str) -> bool:
+    """Whether the registry does not show a namespace's index: a private one looks to strangers as if it were not."""
+    cause = error.__cause__
+    status = cause.status_code if isinstance(cause, DownloadHTTPError) else None
+    return status in (401, 403, 404) and f"namespace-{namespace}." in str(cause)
