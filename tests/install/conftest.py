@@ -12,11 +12,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from flowctl_core.models import installation as i
+from flowctl_core.models.catalog import ComponentInfo, SearchResult
 from flowctl_core.trust import pinning
 from registry_fixtures import make_release, postgres_server, release, s3_server
 from registry_instance import Registry, run_registry
 
+DOCUMENTS: dict[tuple[object, ...], type[BaseModel]] = {
+    ("component", "install"): i.InstallReport,
+    ("component", "update"): i.InstallReport,
+    ("component", "list"): i.ComponentList,
+    ("component", "outdated"): i.OutdatedReport,
+    ("component", "uninstall"): i.RemovedReport,
+    ("component", "versions"): i.VersionsReport,
+    ("component", "info"): ComponentInfo,
+    ("component", "search"): SearchResult,
+}
 FLOWCTL = Path(sys.prefix) / "bin" / "flowctl"
 __all__ = ["make_release", "postgres_server", "release", "s3_server"]
 
@@ -70,7 +83,11 @@ class User:
         )  # fmt: skip
 
     def json(self, *words: object, code: int = 0) -> Any:
-        return json.loads(self.run(*words, "-o", "json", code=code).stdout)
+        found = json.loads(self.run(*words, "-o", "json", code=code).stdout)
+        model = DOCUMENTS.get(words[:2])
+        if model is not None and code == 0:
+            assert model.model_validate(found).model_dump(mode="json") == found, "as documented"
+        return found
 
     def pin(self) -> None:
         """As `flowctl trust pin --yes`, without starting Python for it."""

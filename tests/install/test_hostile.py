@@ -6,6 +6,9 @@ import gzip
 import json
 import os
 import re
+import signal
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,6 +27,8 @@ from flowctl_core.models.event import Silent
 from flowctl_core.trust import pinning
 from hostile_proxy import Answer, HostileProxy, Tamper, hostile_proxy
 from registry_instance import Registry
+
+from .conftest import FLOWCTL
 
 PROGRAM = "/files/binaries/greeting-linux-amd64"
 QUICK = Patience(attempts=2, first_wait_s=0.01, slow_s=0.5)
@@ -47,15 +52,17 @@ class Client:
         address = connect(self.proxy.url).trust
         pinning.pin(address, pinning.offered_root(address, None))
 
-    def install(self, reference: str, **more: object) -> list[Installed]:
+    def install(self, *references: str, **more: object) -> list[Installed]:
         connection = connect(self.proxy.url, self.token)
         with RemoteRegistry(connection, self.home.store / "listings", patience=ASKING) as remote:
-            choices = choose_versions([parse_request(reference)], lambda _: remote, None, locked=False)
+            choices = choose_versions(
+                [parse_request(each) for each in references], lambda _: remote, None, locked=False
+            )
             return install(choices, Room(self.home, patience=QUICK), lambda _: Silent(), **more)  # type: ignore[arg-type]
 
-    def refused(self, reference: str, tamper: Tamper) -> FlowctlError:
+    def refused(self, *references: str, tamper: Tamper) -> FlowctlError:
         with self.proxy.doing(tamper), pytest.raises(FlowctlError) as caught:
-            self.install(reference)
+            self.install(*references)
         self.assert_nothing()
         return caught.value
 
@@ -150,7 +157,7 @@ BYTES = {
 @pytest.mark.parametrize("lie", BYTES)
 def test_bytes_that_are_not_the_file(client: Client, component: str, lie: str) -> None:
     tamper, told = BYTES[lie]
-    error = client.refused(component, tamper)
+    error = client.refused(component, tamper=tamper)
     assert re.search(told, error.message), error.message
     assert isinstance(error, RemoteError | VerificationError) and error.hint
     (done,) = client.install(component)  # and what was kept of it is in nobody's way
@@ -199,7 +206,7 @@ def test_a_list_of_files_that_is_not_what_was_signed(client: Client, component: 
             rewrite(answer)
         return answer
 
-    error = client.refused(component, tamper)
+    error = client.refused(component, tamper=tamper)
     assert isinstance(error, kind), repr(error)
     assert re.search(told, error.message + (error.output or "")), error.message
     assert client.install(component)[0].report.state == "installed"
@@ -214,7 +221,7 @@ def test_another_versions_files_under_this_ones_name(client: Client, component: 
             answer.body = other.replace(b'"version":"1.2.0"', b'"version":"1.3.0"')
         return answer
 
-    error = client.refused(component, tamper)
+    error = client.refused(component, tamper=tamper)
     assert isinstance(error, VerificationError)
     assert error.check in ("identity", "statement", "digest"), error.message
 
@@ -233,7 +240,7 @@ def test_another_components_files_under_this_ones_name(
             answer.body = found.replace(namespace.encode(), component.partition("/")[0].encode())
         return answer
 
-    error = client.refused(component, tamper)
+    error = client.refused(component, tamper=tamper)
     assert isinstance(error, VerificationError), repr(error)
     # The same program and record: only the registry's statement tells whose release it is.
     assert error.check in ("statement", "digest"), error.message
@@ -264,7 +271,7 @@ def test_a_forged_index(client: Client, component: str, role: str) -> None:
             answer.body = answer.body.replace(b"2", b"3")
         return answer
 
-    error = client.refused(component, tamper)
+    error = client.refused(component, tamper=tamper)
     assert isinstance(error, TrustError), repr(error)
 
 
@@ -280,7 +287,7 @@ def test_a_redirect_takes_no_token_along_and_brings_no_other_bytes(
                 return Answer(answer.path, 307, {"Location": elsewhere.url + answer.path}, b"")
             return answer
 
-        error = client.refused(component, tamper)
+        error = client.refused(component, tamper=tamper)
         assert isinstance(error, VerificationError) and error.check == "digest"
         assert elsewhere.seen and not [path for path, headers in elsewhere.seen if "Authorization" in headers]
         elsewhere.tamper = None  # honest bytes from elsewhere are as good as any
@@ -296,7 +303,7 @@ def test_a_redirect_in_a_circle_or_out_of_tls(client: Client, component: str) ->
                 return Answer(answer.path, 302, {"Location": target}, b"")
             return answer
 
-        assert "sends elsewhere" in client.refused(component, tamper).message
+        assert "sends elsewhere" in client.refused(component, tamper=tamper).message
 
 
 def test_a_connection_that_breaks_is_continued(client: Client, component: str) -> None:
@@ -329,6 +336,32 @@ def test_a_mirror_that_lies_is_passed_over(client: Client, component: str, regis
             (done,) = install(choices, Room(client.home, patience=QUICK), lambda _: Silent())
         assert done.report.state == "installed"
         assert mirror.seen and not [path for path, headers in mirror.seen if "Authorization" in headers]
+
+
+def test_of_several_all_or_none(client: Client, component: str, registry: Registry, make_release) -> None:
+    namespace = registry.namespace()
+    for name in ("second", "third"):
+        done = registry.client().publish(make_release(name, "1.2.0"), namespace, name, "1.2.0")
+        assert done.status_code == 201, done.text
+    asked = (component, f"{namespace}/second", f"{namespace}/third")
+    error = client.refused(*asked, tamper=on("/files/binaries/second-linux-amd64", flipped))
+    assert isinstance(error, VerificationError) and "second" in error.message
+    assert len(client.install(*asked)) == 3
+
+
+def test_an_interruption_ends_it_and_leaves_nothing(client: Client, component: str) -> None:
+    environment = {**os.environ, "FLOWCTL_REGISTRY_URL": client.proxy.url}
+    with client.proxy.doing(on(PROGRAM, set_to(drip=True))):
+        seen = len(client.proxy.seen)
+        command = [FLOWCTL, "component", "install", component]
+        running = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        while not any(PROGRAM in path for path, _ in client.proxy.seen[seen:]):
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=120)
+    assert running.returncode == 130 and "interrupted" in said, said
+    client.assert_nothing()
 
 
 def test_what_is_not_there(client: Client, component: str) -> None:

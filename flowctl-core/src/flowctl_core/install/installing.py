@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ from flowctl_core.models.installation import InstalledComponent
 from flowctl_core.models.installed import InstalledVersion, Lock, LockedVersion
 from flowctl_core.models.platform import Platform
 from flowctl_core.models.published import PublishedFile, PublishedVersion
-from flowctl_core.store.files import system_refusals
+from flowctl_core.store.files import remove_any, system_refusals
 from flowctl_core.store.lock import file_lock
 from flowctl_core.verify.fetched_release import FetchedRelease, metadata_paths, read_info
 from flowctl_core.verify.release import LARGEST_METADATA, read
@@ -92,16 +93,14 @@ def install(
         if choice.registry.url not in rules:
             rules[choice.registry.url] = rules_for(choice.registry)
 
-    def one(choice: Choice) -> Fetched:
-        return fetch(choice, room, rules[choice.registry.url], progress(choice), wanted)
-
-    with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(choices)))) as pool:
-        fetched = list(pool.map(one, choices))
-    with system_refusals(room.home.path, "made"):
-        room.home.path.mkdir(parents=True, exist_ok=True)
-    with file_lock(room.home.lock, what=str(room.home.path), timeout_s=LOCK_TIMEOUT_S):
-        placed = [(each, _place(each, room)) for each in fetched]
-        return [_linked(each, record, room, replace_links=replace_links) for each, record in placed]
+    home = room.home
+    with system_refusals(home.store, "made"):
+        home.store.mkdir(parents=True, exist_ok=True)
+    with file_lock(home.store_lock, what=str(home.store), timeout_s=LOCK_TIMEOUT_S, shared=True):
+        fetched = _fetch_all(choices, room, rules, progress, wanted)
+        with file_lock(home.lock, what=str(home.path), timeout_s=LOCK_TIMEOUT_S):
+            placed = _place_all(fetched, room)
+            return [_linked(each, record, room, replace_links=replace_links) for each, record in placed]
 
 
 def add_to(lock: Lock, installed: Sequence[Installed]) -> Lock:
@@ -110,7 +109,53 @@ def add_to(lock: Lock, installed: Sequence[Installed]) -> Lock:
     return lock.model_copy(update={"components": {**lock.components, **added}})
 
 
-def fetch(choice: Choice, room: Room, rules: Rules, progress: Progress, platforms: tuple[Platform, ...]) -> Fetched:
+def _fetch_all(
+    choices: Sequence[Choice],
+    room: Room,
+    rules: Mapping[str, Rules],
+    progress: Callable[[Choice], Progress],
+    platforms: tuple[Platform, ...],
+) -> list[Fetched]:
+    """Several at once. When one fails or the user interrupts, the others stop where they are."""
+    stopped = threading.Event()
+    with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(choices)))) as pool:
+        running = [
+            pool.submit(fetch, each, room, rules[each.registry.url], progress(each), platforms, stopped.is_set)
+            for each in choices
+        ]
+        try:
+            for each in wait(running, return_when=FIRST_EXCEPTION).done:
+                each.result()
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return [each.result() for each in running]
+
+
+def _place_all(fetched: Sequence[Fetched], room: Room) -> list[tuple[Fetched, InstalledVersion]]:
+    """All of them; when the disk refuses one, those that were not there before go again."""
+    placed: list[tuple[Fetched, InstalledVersion]] = []
+    try:
+        for each in fetched:
+            placed.append((each, _place(each, room)))
+    except BaseException:
+        for each, record in placed:
+            if each.before is None:
+                with suppress(OSError):
+                    remove_any(room.home.version(record.namespace, record.name, record.version))
+        raise
+    return placed
+
+
+def fetch(
+    choice: Choice,
+    room: Room,
+    rules: Rules,
+    progress: Progress,
+    platforms: tuple[Platform, ...],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Fetched:
     """Have a version whole and verified in the store. Raises RemoteError, VerificationError, StoreError."""
     progress.step(f"looking up {choice.what}")
     listed = choice.registry.version(choice.request, choice.version)
@@ -118,14 +163,14 @@ def fetch(choice: Choice, room: Room, rules: Rules, progress: Progress, platform
         there = _there(choice, room, rules, platforms, listed)
         if there is not None:
             return there
-        return _fetch(choice, room, rules, progress, platforms, listed)
+        return _fetch(choice, room, rules, progress, platforms, listed, cancelled)
     except (VerificationError, RemoteError):
         fresh = listed
         with suppress(RemoteError):
             fresh = choice.registry.version(choice.request, choice.version, fresh=True)
         if fresh == listed:
             raise
-        return _fetch(choice, room, rules, progress, platforms, fresh)  # what was kept here was damaged
+        return _fetch(choice, room, rules, progress, platforms, fresh, cancelled)  # what was kept here was damaged
 
 
 def _fetch(
@@ -135,11 +180,12 @@ def _fetch(
     progress: Progress,
     platforms: tuple[Platform, ...],
     listed: PublishedVersion,
+    cancelled: Callable[[], bool],
 ) -> Fetched:
     guessed = tuple(file.path for file in listed.binaries if file.platform in platforms)
     files = _wanted(listed, guessed)
     progress.step(f"receiving {sum(file.size for file in files.values()) / 1e6:.1f} MB")
-    received = _receive(choice, room, files, progress)
+    received = _receive(choice, room, files, progress, cancelled)
     release = _release(choice, room, listed, files, platforms)
     info = read_info(release)
     programs = tuple(each.path for each in info.artifacts if each.platform in platforms)
@@ -151,7 +197,7 @@ def _fetch(
             )
     if set(programs) != set(guessed):  # the registry's list said something else than the signed record
         files = _wanted(listed, programs)
-        received += _receive(choice, room, files, progress)
+        received += _receive(choice, room, files, progress, cancelled)
         release = _release(choice, room, listed, files, platforms)
     progress.step("verifying")
     verified = check(release, choice.index, rules, allow_yanked=choice.locked is not None)
@@ -171,7 +217,13 @@ def _wanted(listed: PublishedVersion, programs: tuple[str, ...]) -> dict[str, Pu
     return documents | {path: there[path] for path in programs if path in there}
 
 
-def _receive(choice: Choice, room: Room, files: dict[str, PublishedFile], progress: Progress) -> int:
+def _receive(
+    choice: Choice,
+    room: Room,
+    files: dict[str, PublishedFile],
+    progress: Progress,
+    cancelled: Callable[[], bool],
+) -> int:
     return receive_all(
         room.contents,
         choice.registry,
@@ -181,6 +233,7 @@ def _receive(choice: Choice, room: Room, files: dict[str, PublishedFile], progre
         progress,
         patience=room.patience,
         jobs=room.jobs,
+        cancelled=cancelled,
     )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from pydantic import ValidationError
 
 from flowctl_core.errors import SpecError, StoreError, VerificationError
-from flowctl_core.install.checking import Verified, refuse_other_origin
-from flowctl_core.models.installed import Lock, LockedVersion, Origin
+from flowctl_core.install.checking import Verified
+from flowctl_core.models.installed import Lock, LockedVersion
 from flowctl_core.models.trust import IndexedVersion
 from flowctl_core.store.files import atomic_write
 
@@ -73,8 +73,3 @@ def check_locked_digests(what: str, locked: LockedVersion, entry: IndexedVersion
                     check="identity",
                     hint="A version means one thing for ever: ask the registry's operator. Nothing was installed.",
                 )
-
-
-def check_locked_origin(what: str, locked: LockedVersion, origin: Origin) -> None:
-    """Raises VerificationError (`identity`) where somebody else stands behind the version now."""
-    refuse_other_origin(what, origin, locked.origin, NAME)

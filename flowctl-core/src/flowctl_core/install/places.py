@@ -36,8 +36,13 @@ class Home:
 
     @property
     def lock(self) -> Path:
-        """Held by who changes what is installed."""
+        """Held by who changes what is installed; taken after `store_lock`, where both are."""
         return self.path / "components.lock"
+
+    @property
+    def store_lock(self) -> Path:
+        """Shared by those who receive files and put them in their place, held alone by who sweeps the store."""
+        return self.store / "lock"
 
     def installed(self, kind: Kind = "component") -> Path:
         """`components/` or `bundles/`."""

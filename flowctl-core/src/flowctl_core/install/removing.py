@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
-from flowctl_core.errors import NotFoundError
+from flowctl_core.errors import LockedError, NotFoundError
 from flowctl_core.install.installing import LOCK_TIMEOUT_S, Room
 from flowctl_core.install.links import link_programs, linked, unlink_version
 from flowctl_core.install.ranges import in_range
@@ -28,6 +28,8 @@ def uninstall(requests: Sequence[Request], room: Room, *, keep_contents: bool = 
     stays for 30 days, so that it need not come again. Raises NotFoundError for what is not installed, StoreError.
     """
     home = room.home
+    with system_refusals(home.path, "made"):
+        home.path.mkdir(parents=True, exist_ok=True)
     with file_lock(home.lock, what=str(home.path), timeout_s=LOCK_TIMEOUT_S):
         there = list(installed(home))
         gone: list[InstalledVersion] = []
@@ -48,8 +50,12 @@ def uninstall(requests: Sequence[Request], room: Room, *, keep_contents: bool = 
         for component in dict.fromkeys(_component(each) for each in gone):
             for newest in [each for each in left if _component(each) == component][:1]:
                 link_programs(home, newest, room.host)
-        wanted = {file.digest for each in left for file in each.files.values()}
-        freed = room.contents.sweep(wanted, _KEPT_S if keep_contents else -1, time.time())
+    freed = 0
+    if keep_contents:
+        with suppress(LockedError):  # somebody is installing: the next time will do
+            freed = sweep_contents(room, older_than_s=_KEPT_S, timeout_s=0)
+    else:
+        freed = sweep_contents(room)
     return RemovedReport(
         removed=tuple(each.reference for each in gone),
         links=tuple(name for name in dict.fromkeys(links) if name not in linked(home)),
@@ -57,12 +63,21 @@ def uninstall(requests: Sequence[Request], room: Room, *, keep_contents: bool = 
     )
 
 
-def sweep_contents(room: Room, others: Iterable[InstalledVersion] = ()) -> int:
-    """Remove from the store what no installed version has; the number of bytes that are free now."""
+def sweep_contents(room: Room, *, older_than_s: float = -1, timeout_s: float = LOCK_TIMEOUT_S) -> int:
+    """Remove from the store what nothing that is installed has; the number of bytes that are free now.
+
+    Raises LockedError where others do not end to install within `timeout_s`.
+    """
     home = room.home
-    with file_lock(home.lock, what=str(home.path), timeout_s=LOCK_TIMEOUT_S):
-        wanted = {file.digest for each in (*installed(home), *others) for file in each.files.values()}
-        return room.contents.sweep(wanted, -1, time.time())
+    with system_refusals(home.store, "made"):
+        home.store.mkdir(parents=True, exist_ok=True)
+    with (
+        file_lock(home.store_lock, what=str(home.store), timeout_s=timeout_s),
+        file_lock(home.lock, what=str(home.path), timeout_s=LOCK_TIMEOUT_S),
+    ):
+        kept = (*installed(home), *installed(home, "bundle"))
+        wanted = {file.digest for each in kept for file in each.files.values()}
+        return room.contents.sweep(wanted, older_than_s, time.time())
 
 
 def _remove(room: Room, version: InstalledVersion) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from flowctl_core.errors import UnreachableError
@@ -60,6 +60,7 @@ def receive_all(
     kind: Kind = "component",
     patience: Patience | None = None,
     jobs: int = 8,
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> int:
     """Have all files in the store; the bytes that came over the network.
 
@@ -83,7 +84,7 @@ def receive_all(
             file,
             patience=patience or Patience(),
             on_bytes=lambda there: meter.tell(file.digest, there),
-            cancelled=stopped.is_set,
+            cancelled=lambda: stopped.is_set() or cancelled(),
         )
 
     # The biggest first: what takes longest begins at once.
