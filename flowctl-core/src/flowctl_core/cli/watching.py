@@ -55,7 +55,7 @@ def require_success(build: RemoteBuild, tail: str | None = None) -> None:
     advice = [part for part in (problem.hint, "; ".join(part for part in (again, log) if part)) if part]
     raise BuildFailedError(
         f"build {build.id} of {build.what} failed{where}: {problem.message}",
-        hint="\n       ".join(advice),
+        hint="\n".join(advice),
         output=problem.output or tail,
     )
 
