@@ -273,6 +273,9 @@ def sign(
 @app.command()
 def publish(
     path: PathArgument = Path(),
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Where it belongs.", show_default="component.yaml's")
+    ] = None,
     version: Annotated[
         str | None, typer.Option("--version", help="Version that it must be.", show_default="component.yaml's")
     ] = None,
@@ -295,11 +298,11 @@ def publish(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show steps, not what they print.")] = False,
     output: Output = None,
 ) -> None:
-    """Push commit and tag, let the registry build it for every platform, and follow that. Into --namespace."""
+    """Push commit and tag, let the registry build it for every platform, and follow that."""
     from flowctl_core.cli.publishing import Flags, publish_component
     from flowctl_core.cli.session import absolute
 
-    flags = Flags(version, registry, remote, repository, move_source, wait, dry_run, quiet)
+    flags = Flags(namespace, version, registry, remote, repository, move_source, wait, dry_run, quiet)
     publish_component(absolute(path), flags)
 
 

@@ -23,6 +23,7 @@ from flowctl_core.steps import COMPONENT_FILE
 class Flags(NamedTuple):
     """The command's options."""
 
+    namespace: str | None
     version: str | None
     registry: str | None
     remote: str | None
@@ -71,9 +72,10 @@ def _wanted(root: Path, flags: Flags) -> Wanted:
             hint=f"The registry builds what is committed: write metadata.version: {flags.version}, and commit.",
         )
     declared = spec.namespace
-    if GLOBAL.namespace is not None and declared is not None and GLOBAL.namespace != declared:
-        raise SpecError(f"{COMPONENT_FILE} is of the namespace {declared}, and --namespace says {GLOBAL.namespace}")
-    namespace = GLOBAL.namespace or declared
+    asked = flags.namespace or GLOBAL.namespace
+    if asked is not None and declared is not None and asked != declared:
+        raise SpecError(f"{COMPONENT_FILE} is of the namespace {declared}, and --namespace says {asked}")
+    namespace = asked or declared
     if namespace is None:
         raise UsageError(
             "it is not said into which namespace", hint="--namespace NS, or metadata.namespace in component.yaml."
