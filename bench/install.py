@@ -143,23 +143,46 @@ def bench_shared(registry: Registry, folder: Path) -> bool:
 
 
 def bench_locked(registry: Registry, folder: Path) -> bool:
-    """`install --locked` where all is installed."""
+    """`install --locked` where all is installed: one real component, and copies of it under other names."""
     namespace = registry.namespace()
-    for number in range(COMPONENTS):
-        publish(registry, folder / f"part{number}", namespace, f"part{number}", "1.0.0")
+    publish(registry, folder / "part0", namespace, "part0", "1.0.0")
     environment = user(folder / "home-locked", registry.urls[0])
     work = folder / "work"
     work.mkdir()
-    names = [f"{namespace}/part{number}" for number in range(COMPONENTS)]
     command = [str(FLOWCTL), "component", "install"]
-    subprocess.run(
-        [*command, *names, "--lock", "flowctl.lock"], env={**os.environ, **environment}, cwd=work, check=True,
-        capture_output=True,
-    )  # fmt: skip
+    first = [*command, f"{namespace}/part0", "--lock", "flowctl.lock"]
+    subprocess.run(first, env={**os.environ, **environment}, cwd=work, check=True, capture_output=True)
+    for number in range(1, COMPONENTS):
+        copy_installed(Path(environment["HOME"]) / ".flowctl", work / "flowctl.lock", namespace, f"part{number}")
     cases = {"flowctl component install --locked": Case([*command, "--locked"], work, environment)}
     run(cases, rounds=ROUNDS * 3)
     show(f"install --locked, {COMPONENTS} installed components", cases, [])
+    done = subprocess.run(
+        [*command, "--locked"], env={**os.environ, **environment}, cwd=work, check=True, capture_output=True
+    )
+    assert f"{COMPONENTS} components are installed already" in done.stdout.decode()
     return cases["flowctl component install --locked"].median_ms < 300
+
+
+def copy_installed(own: Path, lockfile: Path, namespace: str, name: str) -> None:
+    """The installed `part0` again as another component, with all that its record and the lockfile say of it."""
+    source, target = (own / "components" / namespace / each / "1.0.0" for each in ("part0", name))
+    shutil.copytree(source, target)
+    record = json.loads((source / "installed.json").read_text().replace("part0", name))
+    files = {}
+    for old, path in [(each.relative_to(source), each) for each in sorted(source.rglob("*")) if each.is_file()]:
+        new = target / str(old).replace("part0", name)
+        (target / old).rename(new)
+        if path.name != "installed.json":
+            info, relative = new.lstat(), str(new.relative_to(target))
+            state = [info.st_mode, info.st_size, info.st_mtime_ns, info.st_ino]
+            files[relative] = {**record["files"][relative], "state": state}
+    (target / "installed.json").write_text(json.dumps({**record, "files": files}))
+    (own / "bin" / name).symlink_to(f"../components/{namespace}/{name}/1.0.0/binaries/{name}-linux-amd64")
+    lock = json.loads(lockfile.read_text())
+    entry = json.dumps(lock["components"][f"{namespace}/part0"]).replace("part0", name)
+    lock["components"][f"{namespace}/{name}"] = json.loads(entry)
+    lockfile.write_text(json.dumps(lock, indent=2))
 
 
 BENCHES = {"download": bench_download, "shared": bench_shared, "locked": bench_locked}

@@ -67,7 +67,7 @@ def rules_for(registry: RemoteRegistry) -> Rules:
     material, fingerprint = registry.material(), registry.state().fingerprint
     file = policy_path()
     if file.exists():
-        policy, trust = load_policy(file)
+        policy, trust = load_policy(file, {registry.connection.trust: registry.trust})
         return Rules(policy, trust, str(file), fingerprint, by_pin=False)
     keys = [key for key in material.keys if not key.revoked]
     if not keys:
