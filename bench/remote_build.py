@@ -9,7 +9,6 @@ copied: what a remote build costs on top of any build. Others are those of `exam
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import statistics
@@ -27,7 +26,7 @@ from processes import cpu_seconds, family  # noqa: E402
 
 from git_server import GitServer  # noqa: E402
 from registry_instance import Registry, run_registry  # noqa: E402
-from source_forge import Yard, busybox_source, settings_for, tool_path, toolchain_settings  # noqa: E402
+from source_forge import Yard, busybox_source, settings_for, tool_path, tool_variables, toolchain_settings  # noqa: E402
 
 TINY = "busybox-greeting"
 CONFIG = "build:\n  images: {base: {go: scratch, node: scratch, python: scratch, rust: scratch}}\n"
@@ -51,8 +50,7 @@ def source_of(case: str) -> tuple[str, str, dict[str, bytes | str]]:
 
 def by_hand(folder: Path, url: str, config: Path) -> Cost:
     """Clone, tests and build."""
-    told = {name: os.environ[name] for name in ("GOPROXY", "GOFLAGS", "UV_DEFAULT_INDEX") if name in os.environ}
-    environment = {**told, "HOME": str(folder), "PATH": tool_path(), "LANG": "C.UTF-8"}
+    environment = {**tool_variables(), "HOME": str(folder), "PATH": tool_path(), "LANG": "C.UTF-8"}
     flowctl = [str(Path(sys.prefix) / "bin" / "flowctl"), "--config", str(config), "component"]
     began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(["git", "clone", "-q", url, str(folder / "source")], check=True, env=environment)
