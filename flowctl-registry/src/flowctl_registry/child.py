@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -20,6 +21,7 @@ from flowctl_registry.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_S = 1.0
+_LOOK_S = 0.5
 _END_S = 40
 END = signal.SIGUSR1
 """Ends a child: SIGTERM and SIGINT may be for the whole group, and must not end it before those that need it."""
@@ -30,16 +32,25 @@ class Child:
 
     The settings reach it by a file without a name, where nobody else can read them; it takes them with `told`, and ends
     by END. It starts after `after_s`, when others need the processor first. With `listens`, a child that ends with an
-    error before that socket is there cannot start: `serve` ends too.
+    error before that socket is there cannot start: `serve` ends too. With `when`, a child that ended without an error
+    had nothing to do: it is started again when there is something.
     """
 
     def __init__(
-        self, settings: Settings, module: str, what: str, *, after_s: float = 0, listens: Path | None = None
+        self,
+        settings: Settings,
+        module: str,
+        what: str,
+        *,
+        after_s: float = 0,
+        listens: Path | None = None,
+        when: Callable[[], bool] | None = None,
     ) -> None:
         self._module = module
         self._what = what
         self._after_s = after_s
         self._socket = listens
+        self._when = when
         self._told = json.dumps({"parent": os.getpid(), "settings": settings.model_dump()}, default=_plain).encode()
         self._ending = threading.Event()
         self.gave_up = False
@@ -87,8 +98,13 @@ class Child:
                 self.gave_up = True
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-            _LOG.error("the %s ended (code %d); starting it again", self._what, code)
             self._process = None
+            if code != 0 or self._when is None:
+                _LOG.error("the %s ended (code %d); starting it again", self._what, code)
+                continue
+            while not self._when():
+                if self._ending.wait(_LOOK_S):
+                    return
 
 
 def told() -> tuple[Settings, int]:

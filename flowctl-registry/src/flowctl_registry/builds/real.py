@@ -7,12 +7,16 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
+from functools import partial
 
 from flowctl_core.errors import FlowctlError
 from flowctl_registry.builds.background import Background
 from flowctl_registry.builds.steps import step_set
+from flowctl_registry.builds.wanted import is_wanted
 from flowctl_registry.builds.workers import embedded_id, run
 from flowctl_registry.child import END
+from flowctl_registry.database import migrate
+from flowctl_registry.database.engine import open_engine
 from flowctl_registry.sandbox.choose import choose
 from flowctl_registry.sandbox.confinement import Sandbox
 from flowctl_registry.services import Services
@@ -40,6 +44,10 @@ def run_embedded(settings: Settings, parent: int) -> None:
 
     Raises ConfigError, UnavailableError.
     """
+    if settings.database_url is None:  # the first start: the API may not be so far yet
+        engine = open_engine(settings.database)
+        migrate.ensure(engine)
+        engine.dispose()
     try:
         sandbox = _sandbox(settings)
     except FlowctlError as error:
@@ -58,6 +66,7 @@ def run_embedded(settings: Settings, parent: int) -> None:
         slots=slots,
         parent=parent,
         beside=lambda services: Background(services, sandbox),
+        wanted=partial(is_wanted, settings.own_database) if settings.database_url is None else None,
     )
 
 

@@ -104,6 +104,11 @@ class BuildWorker:
         self._idle(_CANCEL_S)
         registration.leave(self._services.engine, self._worker)
 
+    @property
+    def busy(self) -> bool:
+        """It has builds, or helps with some."""
+        return bool(self._all())
+
     def _idle(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         while any(run.busy for run in self._all()) and time.monotonic() < deadline:
@@ -290,8 +295,11 @@ def run(
     slots: int = 1,
     parent: int | None = None,
     beside: Callable[[Services], Beside] | None = None,
+    wanted: Callable[[], bool] | None = None,
 ) -> None:
     """Be a worker until SIGTERM; with `parent`, until that process ends it by END, or is gone.
+
+    With `wanted`, until it had nothing to do, and that was false, for `builds.idle_s`.
 
     Raises ConfigError, UnavailableError.
     """
@@ -305,8 +313,14 @@ def run(
     worker.start()
     if others is not None:
         others.start()
+    worked = time.monotonic()
     while not ended.wait(_LOOK_S * 2):
         if worker.lost.is_set() or (parent is not None and os.getppid() != parent):
+            break
+        if wanted is None or worker.busy or wanted():
+            worked = time.monotonic()
+        elif time.monotonic() - worked > settings.builds.idle_s:
+            _LOG.info("worker %s has nothing to do, and ends until there is something", me.id)
             break
     if others is not None:
         others.stop()
