@@ -76,7 +76,7 @@ def _check_empty(connection: Connection) -> None:
     for table in metadata.sorted_tables:
         if connection.execute(select(table).limit(1)).first() is not None:
             raise ConflictError(
-                f"the registry is not empty: there are {table.name}",
+                f"the registry is not empty: there is something in its table {table.name}",
                 hint="Restore into a new data folder, or a new database.",
             )
 
