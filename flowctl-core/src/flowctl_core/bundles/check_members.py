@@ -9,6 +9,7 @@ from pathlib import Path
 from flowctl_core.bundles.claims import Claim, Claims
 from flowctl_core.bundles.folder import COMPONENT_FILE, BundleFolder, Member
 from flowctl_core.errors import SpecError
+from flowctl_core.models.bundle_set import MOST_MEMBERS
 from flowctl_core.specfile.content import display
 from flowctl_core.specfile.finding import Finding
 from flowctl_core.specfile.validate import validate_component
@@ -16,6 +17,9 @@ from flowctl_core.specfile.validate import validate_component
 
 def check_members(bundle: BundleFolder, claims: tuple[Claims, ...]) -> Iterator[Finding]:
     """Findings of each member's own files, folders that are used twice, and what contradicts bundle.yaml."""
+    if len(bundle.members) > MOST_MEMBERS:
+        path = ("spec", "components", MOST_MEMBERS)
+        yield bundle.loaded.finding("error", path, f"a bundle has at most {MOST_MEMBERS} components")
     yield from _folders(bundle)
     yield from _unused(bundle)
     for claim in claims:

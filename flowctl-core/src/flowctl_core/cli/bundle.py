@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flowctl_core.cli import install as install_options
 from flowctl_core.cli.component import Jobs, Offline, Timeout, UseCache
 from flowctl_core.cli.options import Output, Verbose
 
@@ -45,10 +46,26 @@ def validate(path: BundlePath = Path(), output: Output = None) -> None:
 
 
 @app.command()
-def info(path: BundlePath = Path(), output: Output = None) -> None:
+def info(
+    bundle: Annotated[
+        str, typer.Argument(help="Folder of the bundle, or NAMESPACE/NAME[@RANGE] in a registry.", show_default="here")
+    ] = ".",
+    prerelease: install_options.Prerelease = False,
+    offline: install_options.Offline = False,
+    registry: install_options.Registry = None,
+    output: Output = None,
+) -> None:
     """Tell what is in a bundle: members, who feeds whom, ports, ready-made pipelines."""
-    from flowctl_core.cli.bundle_describing import show_bundle
     from flowctl_core.cli.session import absolute
+
+    path = Path(bundle)
+    if not path.is_dir() and ("@" in bundle or bundle.count("/") == 1):
+        from flowctl_core.cli.bundle_installing import describe_published
+        from flowctl_core.cli.installing import Wishes
+
+        describe_published(bundle, Wishes(prereleases=prerelease, offline=offline, registry=registry))
+        return
+    from flowctl_core.cli.bundle_describing import show_bundle
 
     show_bundle(absolute(path))
 
@@ -89,3 +106,74 @@ def test(
 
     engine = make_engine(cache=cache, flags={"build.local.parallel_jobs": jobs, "build.local.timeout": timeout})
     raise typer.Exit(test_bundle(engine, Options(offline=offline), absolute(path), verbose=verbose))
+
+
+@app.command()
+def publish(
+    path: BundlePath = Path(),
+    version: Annotated[
+        str | None, typer.Option("--version", help="Version that bundle.yaml must have.", show_default="bundle.yaml's")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")] = False,
+    registry: install_options.Registry = None,
+    remote: Annotated[
+        str | None, typer.Option("--remote", help="Git remote to push to.", show_default="the branch's, or origin")
+    ] = None,
+    repository: Annotated[
+        str | None,
+        typer.Option("--repository", help="Address where the registry fetches.", show_default="the remote's"),
+    ] = None,
+    move_source: Annotated[
+        bool, typer.Option("--move-source", help="Register members anew that were built from another repository.")
+    ] = False,
+    verbose: Verbose = False,
+    output: Output = None,
+) -> None:
+    """Build what changed in the registry, then publish the bundle: every member one version with its digests."""
+    from flowctl_core.cli.bundle_publishing import Flags, publish_bundle
+    from flowctl_core.cli.session import absolute
+
+    flags = Flags(version, registry, remote, repository, move_source, dry_run, verbose)
+    publish_bundle(absolute(path), flags)
+
+
+@app.command()
+def install(
+    references: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAMESPACE/NAME[@RANGE]", help="Bundles, each with a version or range.", show_default=False
+        ),
+    ] = None,
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Exactly what flowctl.lock has, by the same publisher, or nothing.")
+    ] = False,
+    lock: install_options.Lockfile = None,
+    prerelease: install_options.Prerelease = False,
+    offline: install_options.Offline = False,
+    target: install_options.Targets = None,
+    container: install_options.Container = False,
+    replace_links: install_options.ReplaceLinks = False,
+    registry: install_options.Registry = None,
+    fingerprint: Annotated[
+        str | None, typer.Option("--fingerprint", help="SHA-256 of the registry's root, where none is pinned yet.")
+    ] = None,
+    output: Output = None,
+) -> None:
+    """Install verified bundles with all their members, or nothing."""
+    from flowctl_core.cli.bundle_installing import install
+    from flowctl_core.cli.installing import Wishes
+
+    wishes = Wishes(
+        locked=locked, lockfile=lock, prereleases=prerelease, offline=offline, targets=tuple(target or ()),
+        replace_links=replace_links, container=container, registry=registry, fingerprint=fingerprint,
+    )  # fmt: skip
+    install(references or [], wishes)
+
+
+@app.command("list")
+def list_(output: Output = None) -> None:
+    """Show installed bundles, and which of their members are not here."""
+    from flowctl_core.cli.bundle_installing import list_bundles
+
+    list_bundles()

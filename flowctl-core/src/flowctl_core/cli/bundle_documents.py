@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from flowctl_core.cli.documents import CountedTests, Failure
 from flowctl_core.models import BuildReport
 from flowctl_core.models.base import Frozen
+from flowctl_core.models.installation import InstalledComponent
+from flowctl_core.models.installed import Origin
+from flowctl_core.models.verification import CheckVerdict
 from flowctl_core.specfile.finding import Finding
 
 MemberState = Literal["built", "fresh", "restored", "failed", "left-out", "published"]
@@ -157,3 +161,129 @@ class BundleInfoDocument(Frozen):
     """In the order of bundle.yaml."""
     templates: dict[str, tuple[str, ...]]
     """Name of each ready-made pipeline to its members in their order."""
+
+
+class PublishedMember(Frozen):
+    """A member of a bundle that is published."""
+
+    component: str
+    """`namespace/name`."""
+    version: str
+    """Without a leading v."""
+    state: Literal["build", "built", "keep"]
+    """`build`: it would be built (`--dry-run`); `built`: it was; `keep`: this version was there, of the same source."""
+    build: str | None = None
+    """Id of its build; null where there was none."""
+
+
+class BundlePublishDocument(Frozen):
+    """A bundle that was published, or would be."""
+
+    bundle: str
+    """`namespace/name`."""
+    version: str
+    """Without a leading v."""
+    published: bool
+    """False after `--dry-run`."""
+    registry: str
+    """Address of the registry."""
+    repository: str
+    """Where the members are built from."""
+    commit: str
+    """The commit."""
+    pushed: tuple[str, ...]
+    """Branch and tags that were (or would be) pushed by this command."""
+    members: tuple[PublishedMember, ...]
+    """In the order of bundle.yaml."""
+    install: str
+    """The command that installs it."""
+
+
+class PinnedDocument(Frozen):
+    """A member of a published bundle."""
+
+    component: str
+    """`namespace/name`."""
+    version: str
+    """Without a leading v."""
+    digests: dict[str, str]
+    """Name of each file or image to `sha256:<hex>`, as in the signed index."""
+
+
+class PublishedBundleDocument(Frozen):
+    """A published bundle, verified."""
+
+    bundle: str
+    """`namespace/name`."""
+    version: str
+    """Without a leading v."""
+    description: str | None
+    """What it does, in a line."""
+    registry: str
+    """Address of the registry."""
+    origin: Origin
+    """Who stands behind it."""
+    checks: tuple[CheckVerdict, ...]
+    """The seven checks, as they ended; each member has its own."""
+    members: tuple[PinnedDocument, ...]
+    """In the order of bundle.yaml."""
+    templates: dict[str, tuple[str, ...]]
+    """Name of each ready-made pipeline to its members in their order."""
+
+
+class InstalledBundleDocument(Frozen):
+    """A bundle that was installed, or found to be."""
+
+    reference: str
+    """`namespace/name@version`."""
+    state: Literal["installed", "unchanged"]
+    """`unchanged`: it was there, whole."""
+    path: str
+    """Its folder."""
+    registry: str
+    """Address of the registry that it came from."""
+    origin: Origin
+    """Who stands behind it."""
+    members: tuple[str, ...]
+    """`namespace/name@version`, each."""
+
+
+class BundleInstallDocument(Frozen):
+    """Bundles and their members, installed."""
+
+    bundles: tuple[InstalledBundleDocument, ...]
+    """In the order in which they were asked for."""
+    components: tuple[InstalledComponent, ...]
+    """Their members, each once."""
+    lockfile: str | None = None
+    """The lockfile that holds them."""
+    offline: str | None = None
+    """Why the registry was not asked, and what was verified earlier counts; null when it was asked."""
+    warnings: tuple[str, ...] = ()
+    """Texts for people."""
+    duration_s: float = 0.0
+    """Seconds."""
+
+
+class ListedBundle(Frozen):
+    """An installed bundle."""
+
+    reference: str
+    """`namespace/name@version`."""
+    registry: str
+    """Address of the registry that it came from."""
+    path: str
+    """Its folder."""
+    members: tuple[str, ...]
+    """`namespace/name@version`, each."""
+    missing: tuple[str, ...]
+    """Members that are not installed any more."""
+    installed_at: datetime
+    """When."""
+
+
+class BundleListDocument(Frozen):
+    """Which bundles are installed."""
+
+    bundles: tuple[ListedBundle, ...]
+    """By namespace and name, the newest first."""

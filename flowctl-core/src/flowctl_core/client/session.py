@@ -107,6 +107,10 @@ class Session:
         """A request whose answer has no document. Raises RemoteError."""
         self._whole(method, path, what, body=body, query=None, repeat=None, limit=DOCUMENT_LIMIT)
 
+    def upload(self, path: str, content: bytes, *, what: str) -> None:
+        """PUT bytes as they are. Raises RemoteError."""
+        self._whole("PUT", path, what, body=None, query=None, repeat=None, limit=DOCUMENT_LIMIT, content=content)
+
     def content(self, path: str, *, what: str, limit: int = DOCUMENT_LIMIT, query: Query | None = None) -> bytes:
         """GET something whole, of at most `limit` bytes. Raises RemoteError."""
         return self._whole("GET", path, what, body=None, query=query, repeat=None, limit=limit)
@@ -143,25 +147,28 @@ class Session:
         query: Query | None,
         repeat: bool | None,
         limit: int,
+        content: bytes | None = None,
     ) -> bytes:
         asked = {name: value for name, value in (query or {}).items() if value is not None}
         deadline = time.monotonic() + self._patience.total_s
 
         def once() -> bytes:
-            request = self._client.build_request(method, self._address(path), json=body, params=asked or None)
+            request = self._client.build_request(
+                method, self._address(path), json=body, content=content, params=asked or None
+            )
             response = self._opened(request, what)
             try:
-                content = bytearray()
+                read = bytearray()
                 for piece in response.iter_bytes():
-                    content += piece
-                    if len(content) > limit:
+                    read += piece
+                    if len(read) > limit:
                         raise RemoteError(f"{what} of {self.connection.host} has more than {limit} bytes")
                     if time.monotonic() > deadline:
                         raise UnreachableError(
                             f"{self.connection.host} takes longer than {self._patience.total_s:g} s for {what}",
                             hint="Try again later.",
                         )
-                return bytes(content)
+                return bytes(read)
             finally:
                 response.close()
 

@@ -14,6 +14,8 @@ from flowctl_core.models.base import Frozen
 
 BUNDLE_PATH = "metadata/bundle.yaml"
 MEMBERS_PATH = "metadata/members.json"
+MOST_MEMBERS = 1000
+"""Of a bundle at most."""
 _NAME = r"^[a-z0-9][a-z0-9._-]*$"
 _VERSION = r"^[0-9A-Za-z][0-9A-Za-z.+-]*$"
 
@@ -47,7 +49,7 @@ class BundleSet(Frozen):
     """Its name there."""
     version: str = Field(pattern=_VERSION, max_length=128)
     """Without a leading v."""
-    members: tuple[PinnedMember, ...] = Field(min_length=1)
+    members: tuple[PinnedMember, ...] = Field(min_length=1, max_length=MOST_MEMBERS)
     """In the order of bundle.yaml."""
 
     def text(self) -> bytes:
