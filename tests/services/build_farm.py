@@ -27,7 +27,7 @@ from server_process import ServerProcess
 
 PREFIX = "FLOWCTL_REGISTRY_"
 _WORKER = Path(__file__).parent / "small_worker.py"
-DEADLINE_S = 40
+DEADLINE_S = 120
 
 
 @dataclass(frozen=True)
