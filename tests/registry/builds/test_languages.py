@@ -1,4 +1,4 @@
-"""The examples in all four languages, from a repository to what users of the registry download, verify and run.
+"""The examples in all four languages, published from a repository, to what users install, download, verify and run.
 
 Each is built for three platforms by a registry in one process, and by one that has two API processes and two workers,
 which share nothing but PostgreSQL and S3. All builds are asked for at once, as many as there are slots run beside each
@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from tests.conftest import ROOT, unavailable
 
-from git_server import GitServer
+from git_server import GitServer, git
 from registry_fixtures import postgres_server, s3_server
 from registry_instance import PREFIX, PROGRAM, Registry, run_registry
 from server_process import ServerProcess
@@ -57,8 +57,17 @@ EXAMPLES = {
     "python-processor": Example("uv", "account-activity", THREE),
     "rust-processor": Example("cargo", "transfer-window", ("linux/amd64",)),
 }
-TAG = "v9.9.9"
-"""Of the repositories; versions are those of component.yaml."""
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "account-activity": (),
+    "event-archive": ("--sum-field", "amount"),
+    "transfer-source": ("--ledgers", "2"),
+    "transfer-window": ("--window", "10", "--emit", "totals"),
+}
+EVENTS = "".join(
+    json.dumps({"type": "transfer", "ledger": 100 + n, "asset": "USDC", "from": "A", "to": "B", "amount": amount})
+    + "\n"
+    for n, amount in enumerate(("10.5", "4.5", "7"))
+)
 
 
 @dataclass(frozen=True)
@@ -79,17 +88,46 @@ def found(tool: str) -> bool:
     return shutil.which(tool) is not None or (Path(sys.prefix) / "bin" / tool).exists()
 
 
-def ask(yard: Yard, example: str) -> str:
-    """Commit an example into a repository that has more than it, and ask for its build; the id."""
-    folder = ROOT / "examples" / example
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a home folder of their own, signed in to the registry."""
+
+    yard: Yard
+    home: Path
+
+    def run(self, *words: object, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        self.home.mkdir(exist_ok=True)
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home), "LANG": "C.UTF-8"}
+        environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.fail.Keyring"
+        done = subprocess.run([FLOWCTL, *map(str, words)], env=environment, input=stdin, capture_output=True, text=True)
+        assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *words: object) -> Any:
+        return json.loads(self.run(*words, "-o", "json").stdout)
+
+
+def ask(publisher: Person, example: str, work: Path) -> str:
+    """Publish an example from a working tree that has more than it; the id of its build, which is not waited for."""
+    folder, target = ROOT / "examples" / example, work / "parts" / example
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=folder, capture_output=True, check=True).stdout
-    files = {f"parts/{example}/{name}": (folder / name).read_bytes() for name in listed.decode().split("\0") if name}
-    spec = str(files[f"parts/{example}/component.yaml"], "utf-8")
+    for name in listed.decode().split("\0"):
+        if name:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / name, target / name)
+    spec = (target / "component.yaml").read_text()
     (line,) = [line for line in spec.splitlines() if line.startswith("  platforms: ")]
-    files[f"parts/{example}/component.yaml"] = spec.replace(line, f"  platforms: [{', '.join(THREE)}]")
-    repository = yard.server.create(example)
-    repository.commit({"README.md": "Parts\n", **files}, tag=TAG)
-    return yard.request("examples", EXAMPLES[example].name, repository, TAG, subdirectory=f"parts/{example}")
+    (target / "component.yaml").write_text(spec.replace(line, f"  platforms: [{', '.join(THREE)}]"))
+    (work / "README.md").write_text("Parts\n")
+    repository = publisher.yard.server.create(example)
+    git(work, "init", "-q", "-b", "main")
+    git(work, "add", "--all")
+    git(work, "commit", "-q", "-m", "all of it")
+    git(work, "remote", "add", "origin", str(repository.path))
+    published = publisher.json("component", "publish", target, "--repository", repository.url, "--no-wait", "--yes")
+    tag = f"{EXAMPLES[example].name}/v{published['version']}"
+    assert published["push"] == ["main", tag] and published["subdirectory"] == f"parts/{example}"
+    return str(published["build"]["id"])
 
 
 def start_worker(registry: Registry, folder: Path, name: str) -> ServerProcess:
@@ -122,7 +160,10 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         assert registry.client().request("PUT", "/v1/namespaces/examples", json={}).status_code in (200, 201)
         yard = Yard(registry, server)
         asked = {item.callspec.params["example"] for item in request.session.items if item.path == request.path}
-        builds = {name: ask(yard, name) for name in sorted(asked) if found(EXAMPLES[name].tool)}
+        publisher = Person(yard, folder / "publisher")
+        publisher.run("login", registry.urls[0], "--token-stdin", "--yes", stdin=str(registry.token))
+        here = [name for name in sorted(asked) if found(EXAMPLES[name].tool)]
+        builds = {name: ask(publisher, name, folder / "work" / name) for name in here}
         yield Site(yard, builds, config)
 
 
@@ -159,6 +200,24 @@ def test_it_is_built_downloaded_verified_and_run(site: Site, example: str, built
     verify = [FLOWCTL, "verify", reference, "--key", tmp_path / "key.pub", "--name", name]
     verified = subprocess.run(verify, env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, capture_output=True)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+@pytest.mark.parametrize("example", sorted(EXAMPLES))
+def test_it_is_installed_elsewhere_and_run(site: Site, example: str, built: Any, tmp_path: Path) -> None:
+    name, registry = EXAMPLES[example].name, site.yard.registry.urls[0]
+    buyer = Person(site.yard, tmp_path / "buyer")
+    buyer.run("login", registry, "--no-token", "--yes")
+    told = buyer.run("build", "logs", "--follow", built.id)
+    assert "==> publish <==" in told.stdout and f"{built.version}: succeeded after" in told.stderr
+    (installed,) = buyer.json("component", "install", f"examples/{name}@{built.version}")["components"]
+    assert installed["origin"]["repository"] == built.repository
+    verdicts = {each["check"]: each["verdict"] for each in installed["checks"]}
+    assert verdicts.pop("tlog") == "not required" and set(verdicts.values()) == {"passed"}
+    program = buyer.home / ".flowctl" / "bin" / name
+    run = subprocess.run(
+        [program, *ARGUMENTS[name]], input=EVENTS, capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert run.returncode == 0 and run.stdout.strip(), run.stderr
 
 
 @pytest.mark.parametrize("example", ["go-source"])

@@ -33,10 +33,12 @@ class _Credentials(Frozen):
 
 
 class Credentials:
-    """The tokens of one user."""
+    """The tokens of one user, below `~/.flowctl` or where FLOWCTL_HOME says."""
 
     def __init__(self, home: Path | None = None) -> None:
-        self.path = (home or Path(os.environ.get("HOME") or Path.home()) / ".flowctl") / "credentials.json"
+        named = os.environ.get("FLOWCTL_HOME")
+        usual = Path(named) if named else Path(os.environ.get("HOME") or Path.home()) / ".flowctl"
+        self.path = (home or usual) / "credentials.json"
 
     def find(self, url: str) -> str | None:
         """The token for a registry. Raises ConfigError when the file or the keyring cannot be read."""

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from flowctl_core.errors import SourceError
 
-_SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?P<path>[^/].*)")
+_SCP = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?P<path>/?[^/:\s]\S*)")
 _HINT = "Name the address that the registry can fetch from: --repository https://HOST/PATH."
 
 
@@ -20,7 +20,7 @@ def fetched_from(address: str, remote: str) -> str:
         scp = _SCP.fullmatch(address)
         if scp is None or len(scp["host"]) == 1:
             raise SourceError(f"the remote {remote} is {address}: the registry cannot fetch from there", hint=_HINT)
-        return f"https://{scp['host']}/{scp['path']}"
+        return f"https://{scp['host']}/{scp['path'].lstrip('/')}"
     parts = urlsplit(address)
     host = parts.hostname or ""
     if not host or parts.scheme not in ("https", "http", "ssh", "git"):
