@@ -38,7 +38,7 @@ def init(
 
 @app.command()
 def validate(path: BundlePath = Path(), output: Output = None) -> None:
-    """Check bundle.yaml, its members, and what they are to each other; say what is wrong where."""
+    """Check bundle.yaml, its members, and how they fit together."""
     from flowctl_core.cli.bundle_describing import show_findings
     from flowctl_core.cli.session import absolute
 
@@ -55,7 +55,7 @@ def info(
     registry: install_options.Registry = None,
     output: Output = None,
 ) -> None:
-    """Tell what is in a bundle: members, who feeds whom, ports, ready-made pipelines."""
+    """Tell who is in a bundle, who feeds whom, on which ports."""
     from flowctl_core.cli.session import absolute
 
     path = Path(bundle)
@@ -80,7 +80,7 @@ def build(
     verbose: Verbose = False,
     output: Output = None,
 ) -> None:
-    """Build every member for this machine, several at once, those first that others need."""
+    """Build every member for this machine, several at once."""
     from flowctl_core.cli.bundling import build_bundle
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.job import Options
@@ -99,7 +99,7 @@ def test(
     verbose: Verbose = False,
     output: Output = None,
 ) -> None:
-    """Build every member, run its tests, and check what they are to each other."""
+    """Build every member and run its tests."""
     from flowctl_core.cli.bundling import test_bundle
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.job import Options
@@ -129,7 +129,7 @@ def publish(
     verbose: Verbose = False,
     output: Output = None,
 ) -> None:
-    """Build what changed in the registry, then publish the bundle: every member one version with its digests."""
+    """Build in the registry what changed, then publish the set."""
     from flowctl_core.cli.bundle_publishing import Flags, publish_bundle
     from flowctl_core.cli.session import absolute
 
@@ -173,7 +173,7 @@ def install(
 
 @app.command("list")
 def list_(output: Output = None) -> None:
-    """Show installed bundles, and which of their members are not here."""
+    """Show installed bundles, and which members are missing."""
     from flowctl_core.cli.bundle_installing import list_bundles
 
     list_bundles()
