@@ -36,6 +36,7 @@ def test_the_example_bundle_from_its_repository_to_another_machine(tmp_path: Pat
         with run_registry(tmp_path / "registry", **settings) as registry:
             assert registry.client().request("PUT", "/v1/namespaces/examples", json={}).status_code in (200, 201)
             repository = server.create("examples")
+            git(repository.path, "config", "http.receivepack", "true")
             repository.commit(example_files())
             git(tmp_path, "clone", "--quiet", repository.url, "clone")
             author = {"FLOWCTL_TOKEN": str(registry.token)}
