@@ -6,7 +6,6 @@ import gzip
 import json
 import os
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -344,7 +343,7 @@ def test_of_several_all_or_none(client: Client, component: str, registry: Regist
         done = registry.client().publish(make_release(name, "1.2.0"), namespace, name, "1.2.0")
         assert done.status_code == 201, done.text
     asked = (component, f"{namespace}/second", f"{namespace}/third")
-    error = client.refused(*asked, tamper=on("/files/binaries/second-linux-amd64", flipped))
+    error = client.refused(*asked, tamper=on("/second/1.2.0/files/metadata/build-info.json", flipped))
     assert isinstance(error, VerificationError) and "second" in error.message
     assert len(client.install(*asked)) == 3
 
@@ -358,7 +357,7 @@ def test_an_interruption_ends_it_and_leaves_nothing(client: Client, component: s
         while not any(PROGRAM in path for path, _ in client.proxy.seen[seen:]):
             assert running.poll() is None, running.communicate()
             time.sleep(0.05)
-        running.send_signal(signal.SIGINT)
+        running.terminate()
         _, said = running.communicate(timeout=120)
     assert running.returncode == 130 and "interrupted" in said, said
     client.assert_nothing()

@@ -191,7 +191,10 @@ def with_near(error: NotFoundError, requests: Sequence[Request], remotes: Remote
     for request in requests:
         if f"component {request.component}" in error.message:
             try:
-                return with_near_names(remotes.of(request.namespace).session, error, request.namespace, request.name)
+                session = remotes.of(request.namespace).session
+                near = with_near_names(session, error, request.namespace, request.name)
             except RemoteError:
                 return error
+            both = " ".join(dict.fromkeys(filter(None, (near.hint, error.hint))))
+            return NotFoundError(error.message, hint=both)
     return error

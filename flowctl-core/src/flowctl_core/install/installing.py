@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from flowctl_core.errors import NotFoundError, RemoteError, VerificationError
+from flowctl_core.errors import CancelledError, NotFoundError, RemoteError, VerificationError
 from flowctl_core.install.checking import Rules, Verified, check, refuse_other_origin, rules_for
 from flowctl_core.install.contents import Contents
 from flowctl_core.install.download import Patience
@@ -126,9 +126,11 @@ def _fetch_all(
         try:
             for each in wait(running, return_when=FIRST_EXCEPTION).done:
                 each.result()
-        except BaseException:
+        except BaseException as error:
             stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
+            if isinstance(error, KeyboardInterrupt):
+                raise CancelledError("interrupted; what was received is kept for the next time") from None
             raise
     return [each.result() for each in running]
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-from flowctl_core.errors import UnreachableError
+from flowctl_core.errors import UnreachableError, VerificationError
 from flowctl_core.install.contents import Contents
 from flowctl_core.install.download import Patience, receive
 from flowctl_core.install.remote import RemoteRegistry
@@ -94,8 +94,11 @@ def receive_all(
         try:
             for each in wait(running, return_when=FIRST_EXCEPTION).done:
                 each.result()
-        except BaseException:
+        except BaseException as error:
             stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
+            if isinstance(error, VerificationError):
+                told = f"{request.component} {version}: {error.message}"
+                raise VerificationError(told, check=error.check, hint=error.hint) from error
             raise
     return meter.received
