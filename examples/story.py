@@ -110,6 +110,7 @@ def _act(
     failed = [check["check"] for check in component["checks"] if check["verdict"] not in ("passed", "not required")]
     if failed or component["origin"]["repository"] != repository:
         raise StoryError(f"what was installed is not proved: {', '.join(failed) or component['origin']}")
+    user.flowctl("component", "list", "--check")
     program = user.home / ".flowctl" / "bin" / str(published["name"])
     say(f"\nuser$ {program.name} {' '.join(arguments)}")
     run = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=60, check=False)

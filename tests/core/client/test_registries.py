@@ -199,6 +199,10 @@ def test_signing_in_notes_the_registry_and_keeps_what_is_written(home: Path) -> 
     file.unlink()
     remember(PUBLIC)
     assert known(home).main().url == PUBLIC and file.stat().st_mode & 0o777 == 0o600
+    file.write_text("registry:\nregistries:\n")
+    remember(PUBLIC)
+    remember(ACME, "acme")
+    assert (known(home).main().url, known(home, FLOWCTL_TOKEN="t").of("acme").url) == (PUBLIC, ACME)
     file.unlink()
     remember(ACME, "acme")  # the only registry, and not that of other namespaces
     with pytest.raises(UsageError, match="no registry is known for namespace other"):

@@ -181,9 +181,10 @@ class Session:
             return response
         try:
             content = bytearray()
+            deadline = time.monotonic() + self._patience.read_s
             for piece in response.iter_bytes():
                 content += piece
-                if len(content) > PROBLEM_LIMIT:
+                if len(content) > PROBLEM_LIMIT or time.monotonic() > deadline:
                     break
             status, after_s = response.status_code, _retry_after(response)
             error = error_of(

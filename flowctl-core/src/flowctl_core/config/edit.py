@@ -38,14 +38,15 @@ def remember_registry(loaded: LoadedConfig, url: str, namespaces: list[str]) -> 
         )
     data, yaml = _read(file)
     if is_default:
-        data.setdefault("registry", {})["url"] = url
+        data["registry"] = data.get("registry") or {}
+        data["registry"]["url"] = url
     if new:
-        entries = data.setdefault("registries", [])
+        entries = data["registries"] = data.get("registries") or []
         entry = next((each for each in entries if str(each.get("url", "")).rstrip("/") == url), None)
         if entry is None:
             entry = {"url": url}
             entries.append(entry)
-        entry["namespaces"] = [*entry.get("namespaces", []), *new]
+        entry["namespaces"] = [*(entry.get("namespaces") or []), *new]
     text = io.StringIO()
     yaml.dump(data, text)
     _write(file, text.getvalue().encode())
