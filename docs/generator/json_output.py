@@ -48,6 +48,7 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl bundle publish": ("", b.BundlePublishDocument),
     "flowctl bundle install": ("", b.BundleInstallDocument),
     "flowctl bundle list": ("", b.BundleListDocument),
+    "flowctl bundle uninstall": ("", b.BundleRemovedDocument),
     "flowctl component install": ("Also `update`.", i.InstallReport),
     "flowctl component list": ("", i.ComponentList),
     "flowctl component outdated": ("", i.OutdatedReport),

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
+import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +20,7 @@ from flowctl_core.trust.release_digests import release_digests
 from registry_instance import Registry
 
 from .conftest import User
+from .store_check import assert_whole, digest_of
 
 HEAD = "apiVersion: component.flowctl.io/v1\nkind: ComponentBundle\n"
 MEMBERS = (("greeting", "1.2.0"), ("parting", "1.0.0"))
@@ -93,6 +98,12 @@ def test_a_bundle_is_installed_with_its_members(shop: Shop, user: User) -> None:
     assert locked["bundles"][0]["reference"] == f"{name}@1.0.0"
     user.run("component", "uninstall", f"{shop.namespace}/parting", "--yes")
     assert user.json("bundle", "list")["bundles"][0]["missing"] == [f"{shop.namespace}/parting@1.0.0"]
+    removed = user.json("bundle", "uninstall", name, "--members")
+    assert removed["bundles"] == [f"{name}@1.0.0"] and removed["components"] == [f"{shop.namespace}/greeting@1.2.0"]
+    assert user.json("bundle", "list")["bundles"] == [] and os.listdir(user.bin) == []
+    assert (
+        json.loads(user.run("bundle", "uninstall", name, "-o", "json", code=93).stdout)["error"]["code"] == "not-found"
+    )
 
 
 def test_nothing_is_installed_when_one_member_is_not_what_the_bundle_names(shop: Shop, user: User) -> None:
@@ -153,3 +164,35 @@ def test_what_is_no_bundle(shop: Shop, user: User) -> None:
     assert "has no version in ^7" in failure(user, f"{shop.namespace}/pair@^7", code=93)["message"]
     assert failure(user, code=2)["hint"].startswith("NAMESPACE/NAME")
     assert failure(user, f"{shop.namespace}/pair", "--locked", code=2)["code"] == "usage"
+
+
+def test_kills_leave_all_of_a_bundle_or_a_rerun_completes_it(
+    shop: Shop, user: User, make_release: Callable[..., Path]
+) -> None:
+    name = shop.bundle()
+    programs = {
+        f"{shop.namespace}/{member}@{version}": {
+            digest_of(make_release(member, version) / "binaries" / f"{member}-linux-amd64")
+        }
+        for member, version in MEMBERS
+    }
+    began = time.monotonic()
+    user.run("bundle", "install", name)
+    usual = time.monotonic() - began
+    chance, killed = random.Random(7), 0
+    for _ in range(6):
+        shutil.rmtree(user.home / ".flowctl" / "components", ignore_errors=True)
+        shutil.rmtree(user.home / ".flowctl" / "bundles", ignore_errors=True)
+        shutil.rmtree(user.home / ".flowctl" / "bin", ignore_errors=True)
+        process = user.start("bundle", "install", name)
+        time.sleep(chance.uniform(0.4 * usual, usual))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed += process.returncode != 0
+        assert_whole(user.home, programs)
+        for bundle in user.json("bundle", "list")["bundles"]:
+            assert bundle["missing"] == []
+    user.run("bundle", "install", name)
+    assert sorted(os.listdir(user.bin)) == ["greeting", "parting"]
+    assert not list((user.home / ".flowctl").rglob("bundles/**/.*.tmp"))
+    assert killed

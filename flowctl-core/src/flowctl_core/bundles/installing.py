@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from flowctl_core.bundles.received import ReceivedBundle
+from flowctl_core.errors import NotFoundError
 from flowctl_core.install.contents import DOCUMENT
 from flowctl_core.install.installing import LOCK_TIMEOUT_S, Room
 from flowctl_core.install.places import RECORD, Home
+from flowctl_core.install.ranges import in_range
+from flowctl_core.install.request import Request
 from flowctl_core.install.shelf import damaged, installed, read_record, state_of
 from flowctl_core.models.bundle_set import MEMBERS_PATH, BundleSet
 from flowctl_core.models.installed import InstalledFile, InstalledVersion
@@ -44,10 +47,50 @@ class KeptBundle:
     """`namespace/name@version`, each."""
 
 
+@contextmanager
+def keeping_contents(room: Room) -> Iterator[None]:
+    """While a bundle is received and not yet in its place, nobody sweeps its files away. Raises LockedError."""
+    with system_refusals(room.home.store, "made"):
+        room.home.store.mkdir(parents=True, exist_ok=True)
+    with file_lock(room.home.store_lock, what=str(room.home.store), timeout_s=LOCK_TIMEOUT_S, shared=True):
+        yield
+
+
 def place_bundles(bundles: Sequence[ReceivedBundle], room: Room) -> list[InstalledBundle]:
     """Put verified bundles in their places, after all their members are in theirs. Raises StoreError, LockedError."""
     with file_lock(room.home.lock, what=str(room.home.path), timeout_s=LOCK_TIMEOUT_S):
         return [_placed(bundle, room) for bundle in bundles]
+
+
+def remove_bundles(requests: Sequence[Request], room: Room) -> list[KeptBundle]:
+    """Take away the bundles in the ranges that are named; their members stay. What was removed.
+
+    Raises NotFoundError for what is not installed, StoreError, LockedError.
+    """
+    home, gone = room.home, list[KeptBundle]()
+    with system_refusals(home.path, "made"):
+        home.path.mkdir(parents=True, exist_ok=True)
+    with file_lock(home.lock, what=str(home.path), timeout_s=LOCK_TIMEOUT_S):
+        there = list(kept_bundles(home))
+        for request in requests:
+            found = [
+                each
+                for each in there
+                if (each.record.namespace, each.record.name) == (request.namespace, request.name)
+                and in_range(each.record.version, request.wanted, prereleases=True)
+            ]
+            if not found:
+                raise NotFoundError(
+                    f"the bundle {request} is not installed", hint="`flowctl bundle list` shows those that are."
+                )
+            gone += [each for each in found if each not in gone]
+        for each in gone:
+            folder = home.version(each.record.namespace, each.record.name, each.record.version, "bundle")
+            aside = temporary_name(folder)
+            with system_refusals(folder, "removed"):
+                folder.rename(aside)
+                remove_any(aside)
+    return gone
 
 
 def kept_bundles(home: Home) -> Iterator[KeptBundle]:

@@ -177,3 +177,20 @@ def list_(output: Output = None) -> None:
     from flowctl_core.cli.bundle_installing import list_bundles
 
     list_bundles()
+
+
+@app.command()
+def uninstall(
+    references: Annotated[
+        list[str],
+        typer.Argument(metavar="NAMESPACE/NAME[@RANGE]", help="Bundles, or versions of them.", show_default=False),
+    ],
+    members: Annotated[
+        bool, typer.Option("--members", help="Also their members, as far as no other bundle has them.")
+    ] = False,
+    output: Output = None,
+) -> None:
+    """Remove installed bundles; their members stay, unless --members."""
+    from flowctl_core.cli.bundle_installing import uninstall_bundles
+
+    uninstall_bundles(references, members=members)

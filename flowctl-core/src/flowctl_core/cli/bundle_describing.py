@@ -86,10 +86,10 @@ def show_bundle(root: Path) -> None:
         )
         for member in document.members
     ]
-    table(("component", "version", "type", "language", "takes from", "ports", "folder"), rows)
+    table(("COMPONENT", "VERSION", "TYPE", "LANGUAGE", "TAKES FROM", "PORTS", "FOLDER"), rows)
     if document.templates:
         say()
-        table(("template", "components"), [(name, " | ".join(members)) for name, members in document.templates.items()])
+        table(("TEMPLATE", "COMPONENTS"), [(name, " | ".join(members)) for name, members in document.templates.items()])
 
 
 def _described(bundle: BundleFolder) -> BundleInfoDocument:

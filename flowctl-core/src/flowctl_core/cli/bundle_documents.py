@@ -287,3 +287,14 @@ class BundleListDocument(Frozen):
 
     bundles: tuple[ListedBundle, ...]
     """By namespace and name, the newest first."""
+
+
+class BundleRemovedDocument(Frozen):
+    """What was uninstalled."""
+
+    bundles: tuple[str, ...]
+    """`namespace/name@version`, each."""
+    components: tuple[str, ...]
+    """With `--members`: members that went too."""
+    links: tuple[str, ...]
+    """Programs that `~/.flowctl/bin` has no more."""

@@ -5,11 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from flowctl_core.bundles.installing import InstalledBundle, kept_bundles, place_bundles
+from flowctl_core.bundles.installing import (
+    InstalledBundle,
+    keeping_contents,
+    kept_bundles,
+    place_bundles,
+    remove_bundles,
+)
 from flowctl_core.bundles.received import ReceivedBundle, choose_bundle, member_choices, receive_bundle
 from flowctl_core.cli.bundle_documents import (
     BundleInstallDocument,
     BundleListDocument,
+    BundleRemovedDocument,
     InstalledBundleDocument,
     ListedBundle,
     PinnedDocument,
@@ -26,6 +33,7 @@ from flowctl_core.install.installing import Installed, Room, add_to
 from flowctl_core.install.lockfile import NAME, write_lock
 from flowctl_core.install.places import Home
 from flowctl_core.install.request import Request, parse_request
+from flowctl_core.models.installation import RemovedReport
 from flowctl_core.models.installed import Lock
 
 
@@ -41,24 +49,25 @@ def install(references: Sequence[str], wishes: Wishes) -> None:
     if len({request.component for request in requests}) < len(requests):
         raise UsageError("the same bundle is named twice")
     room = Room(Home.of_user())
-    with _remotes(requests, wishes) as remotes:
-        bundles = _receive(requests, wishes, remotes, lock, room)
-    asked = [*requests, *_members(bundles)]  # only now is it known who is asked, and so who gets a token
-    with _remotes(asked, wishes) as remotes:
-        choices = member_choices(bundles, remotes.of, lock)
-        if wishes.locked and lock is not None:
-            for choice in choices:
-                if choice.locked is None:
-                    raise UsageError(f"{NAME} has no {choice.what}", hint="Install without --locked to lock it.")
-        members = run(choices, wishes)
-        placed = place_bundles(bundles, room)
-        if lock is not None and not wishes.locked:
-            changed = add_to(lock, members)
-            named = {bundle.choice.request.component: bundle.locked() for bundle in bundles}
-            changed = changed.model_copy(update={"bundles": {**changed.bundles, **named}})
-            if changed != lock:
-                write_lock(path, changed)
-        _report(placed, members, remotes, str(path) if lock is not None else None, began)
+    with keeping_contents(room):
+        with _remotes(requests, wishes) as remotes:
+            bundles = _receive(requests, wishes, remotes, lock, room)
+        asked = [*requests, *_members(bundles)]  # only now is it known who is asked, and so who gets a token
+        with _remotes(asked, wishes) as remotes:
+            choices = member_choices(bundles, remotes.of, lock)
+            if wishes.locked and lock is not None:
+                for choice in choices:
+                    if choice.locked is None:
+                        raise UsageError(f"{NAME} has no {choice.what}", hint="Install without --locked to lock it.")
+            members = run(choices, wishes)
+            placed = place_bundles(bundles, room)
+            if lock is not None and not wishes.locked:
+                changed = add_to(lock, members)
+                named = {bundle.choice.request.component: bundle.locked() for bundle in bundles}
+                changed = changed.model_copy(update={"bundles": {**changed.bundles, **named}})
+                if changed != lock:
+                    write_lock(path, changed)
+            _report(placed, members, remotes, str(path) if lock is not None else None, began)
 
 
 def describe_published(reference: str, wishes: Wishes) -> None:
@@ -91,12 +100,12 @@ def describe_published(reference: str, wishes: Wishes) -> None:
     say(f"  signed by {bundle.origin.publisher.told}")
     say()
     table(
-        ("component", "version", "files and images"),
+        ("COMPONENT", "VERSION", "FILES AND IMAGES"),
         [(m.component, m.version, len(m.digests)) for m in document.members],
     )
     if document.templates:
         say()
-        table(("template", "components"), [(name, " | ".join(members)) for name, members in document.templates.items()])
+        table(("TEMPLATE", "COMPONENTS"), [(name, " | ".join(members)) for name, members in document.templates.items()])
     say(f"\nnext: flowctl bundle install {document.bundle}@{document.version}")
 
 
@@ -128,7 +137,31 @@ def list_bundles() -> None:
         )
         for each in bundles
     ]
-    table(("bundle", "version", "members", "state"), rows)
+    table(("BUNDLE", "VERSION", "MEMBERS", "STATE"), rows)
+
+
+def uninstall_bundles(references: Sequence[str], *, members: bool) -> None:
+    """Remove bundles, with `members` also those that no other installed bundle has, and report."""
+    from flowctl_core.install.removing import uninstall
+
+    room = Room(Home.of_user())
+    gone = remove_bundles([parse_request(text, GLOBAL.namespace) for text in references], room)
+    wanted = {(m.component, m.version) for kept in kept_bundles(room.home) for m in kept.set.members}
+    left = dict.fromkeys((m.namespace, m.name, m.version) for each in gone for m in each.set.members)
+    free = [
+        Request(namespace, name, version)
+        for namespace, name, version in left
+        if (f"{namespace}/{name}", version) not in wanted and room.home.version(namespace, name, version).is_dir()
+    ]
+    report = uninstall(free, room) if members and free else RemovedReport(removed=())
+    names = tuple(each.record.reference for each in gone)
+    document = BundleRemovedDocument(bundles=names, components=report.removed, links=report.links)
+    if emit(document.model_dump(mode="json")):
+        return
+    for each in (*document.bundles, *document.components):
+        say(f"{each} removed")
+    if free and not members:
+        say(f"{counted(len(free), 'component')} of it stay; --members removes those that no other bundle has")
 
 
 def _remotes(requests: Sequence[Request], wishes: Wishes) -> Remotes:
@@ -218,7 +251,7 @@ def _show(document: BundleInstallDocument, home: Home) -> None:
         say(f"{name} {version} {state}: {counted(len(bundle.members), 'component')}")
         say(f"  signed by {bundle.origin.publisher.told}")
         say(f"  {bundle.path}/metadata/bundle.yaml")
-    say(f"({duration_text(document.duration_s)})")
+    say(f"took {duration_text(document.duration_s)}")
     linked = any(program.link for each in document.components for program in each.programs)
     if linked and not is_on_path(home.bin):
         say(f'to call programs by name: export PATH="{home.bin}:$PATH"')
