@@ -107,8 +107,7 @@ def plan_publication(
             problems.append(error)
     if problems:
         first = problems[0]
-        text = "\n".join(problem.message for problem in problems)
-        first.message = text
+        first.message = "\n".join(dict.fromkeys(problem.message for problem in problems))
         raise first
     chosen = (version or bundle.version).removeprefix("v")
     if version is not None and chosen != bundle.version:
