@@ -180,7 +180,7 @@ def test_kills_leave_all_of_a_bundle_or_a_rerun_completes_it(
     user.run("bundle", "install", name)
     usual = time.monotonic() - began
     chance, killed = random.Random(7), 0
-    for _ in range(6):
+    for _ in range(4):
         shutil.rmtree(user.home / ".flowctl" / "components", ignore_errors=True)
         shutil.rmtree(user.home / ".flowctl" / "bundles", ignore_errors=True)
         shutil.rmtree(user.home / ".flowctl" / "bin", ignore_errors=True)
