@@ -162,7 +162,8 @@ def test_dependencies_are_what_was_built_in(first: Release) -> None:
     assert [entry.purl for entry in report.dependencies] == sorted(entry.purl for entry in report.dependencies)
 
 
-def test_elsewhere_the_same_bytes(first: Release, tmp_path: Path) -> None:
+@pytest.mark.parametrize("cache", ["named", "linked"])
+def test_elsewhere_the_same_bytes(first: Release, tmp_path: Path, cache: str) -> None:
     """Another folder, home, umask and time zone, one platform alone, and without network: what is there is used."""
     root = write_files(tmp_path / "änother folder", FILES)
     shutil.copytree(first.root / ".flowctl" / "work", root / ".flowctl" / "work")
@@ -171,6 +172,11 @@ def test_elsewhere_the_same_bytes(first: Release, tmp_path: Path) -> None:
     home.mkdir()
     environment = {"HOME": str(home), "TZ": "Asia/Tokyo"}
     environment["UV_CACHE_DIR"] = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
+    (tmp_path / "big disk").mkdir()
+    if cache == "named":
+        environment["XDG_CACHE_HOME"] = str(tmp_path / "big disk")
+    else:
+        (home / ".cache").symlink_to(tmp_path / "big disk")
     second = Release(root=root, platforms=(HOST,), environment=environment, offline=True)
     before = os.umask(0o077)
     try:

@@ -102,8 +102,14 @@ def _ascii(wheel: Path, shop: Path) -> Path:
     return Path(shutil.copyfile(wheel, copy))
 
 
-_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pex.bin.pex import main; sys.exit(main())"
-"""pex runs under the interpreter that the plan names, not under flowctl's: what it packs of itself depends on it."""
+_START = (
+    "import os, sys; os.environ.pop('XDG_CACHE_HOME', None); sys.path.insert(0, sys.argv.pop(1)); "
+    "from pex.bin.pex import main; sys.exit(main())"
+)
+"""pex runs under the interpreter that the plan names, not under flowctl's: what it packs of itself depends on it.
+
+It writes the user's cache folder of *this* machine into the program, as below `~` where it is there.
+"""
 
 
 def _own_folder(context: BuildContext) -> Path:
@@ -125,7 +131,13 @@ def _own_folder(context: BuildContext) -> Path:
 def _environment(context: BuildContext, shop: Path) -> dict[str, str]:
     usual = state.folder(context)
     root = (usual if str(usual).isascii() else shop) / ".pex-root"
-    return {"PEX_ROOT": str(root), "PEX_IGNORE_RCFILES": "true", "PYTHONDONTWRITEBYTECODE": "1"}
+    # A home without `.cache`: where that is a link, pex would write its target into the program.
+    return {
+        "HOME": str(shop),
+        "PEX_ROOT": str(root),
+        "PEX_IGNORE_RCFILES": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def _entry(recipe: Recipe, sources: Path) -> list[str]:
