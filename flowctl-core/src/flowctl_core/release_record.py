@@ -22,6 +22,7 @@ from flowctl_core.models.build_info import (
     PluginInfo,
     ToolInfo,
 )
+from flowctl_core.release_source import PLACES
 from flowctl_core.release_steps import METADATA, file_digest
 from flowctl_core.steps import COMPONENT_FILE
 
@@ -56,7 +57,8 @@ def make_build_info(job: Job) -> BuildInfo:
         ToolInfo(name=tool.name, version=tool.version, digest=tool.digest, origin=tool.origin)
         for _, tool in sorted((job.tools or {}).items())
     )
-    passed = {name: digest_text(job.environment[name]) for name in job.plan.passthrough if name in job.environment}
+    given = [name for name in job.plan.passthrough if name in job.environment and name not in PLACES]
+    passed = {name: digest_text(job.environment[name]) for name in given}
     settled = {name: job.environment[name] for name in _SETTLED if name in job.environment}
     return BuildInfo(
         component=job.plan.component,

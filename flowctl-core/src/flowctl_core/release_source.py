@@ -20,7 +20,7 @@ from flowctl_core.store.files import STATE_DIR, system_refusals
 EARLIEST = 315_532_800
 """1980-01-01, the earliest time that a zip archive can hold: for a source that knows no time."""
 _SHOWN_CHANGES = 5
-_REGISTRY_KEEPS = frozenset(
+PLACES = frozenset(
     [
         "PATH",
         "HOME",
@@ -82,7 +82,7 @@ def release_engine(engine: Engine, wanted: ReleaseOptions) -> Engine:
     if wanted.as_registry or wanted.again is not None:
         again = wanted.again
         recorded = frozenset(again.environment if again is not None else ())
-        environ = {name: value for name, value in environ.items() if name in _REGISTRY_KEEPS | recorded}
+        environ = {name: value for name, value in environ.items() if name in PLACES | recorded}
         languages = {again.plan.language: again.plan.settings} if again is not None else {}
         local = engine.config.build.local.model_copy(update={"languages": languages})
         build = engine.config.build.model_copy(update={"local": local})

@@ -247,7 +247,6 @@ def test_its_image_is_pulled_by_an_engine_and_run(site: Site, example: str, buil
         client.close()
 
 
-@pytest.mark.sweep  # account-activity does not come out again yet; the others have not been tried
 @pytest.mark.parametrize("example", sorted(EXAMPLES))
 def test_it_comes_out_again_byte_for_byte(site: Site, example: str, built: Any, tmp_path: Path) -> None:
     if site.yard.registry.backend != "sqlite":
