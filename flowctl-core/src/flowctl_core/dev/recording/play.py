@@ -18,7 +18,7 @@ class Player(threading.Thread):
     """Stands in for components: their recorded events go to `outlets`, as fast as these take them.
 
     To give a component the events of several in the recorded order, let these share one edge: edges take turns.
-    When all are given, every outlet is finished, so that the pipeline ends by itself; `problem` says what ended it early.
+    When all are given, every outlet is finished and the pipeline ends by itself; `problem` says what ended it early.
     """
 
     def __init__(self, recording: Recording, outlets: Mapping[str, Sequence[Outlet]]) -> None:
