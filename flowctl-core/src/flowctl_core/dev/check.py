@@ -88,29 +88,19 @@ def _given_otherwise(component: DevComponent) -> set[str]:
 
 def _ports(component: DevComponent, taken: dict[int, str]) -> Iterator[Problem]:
     """Two components (or two ports of one) cannot open the same port of this machine."""
-    stated: list[tuple[FieldPath, int]] = []
-    if component.entry.health_port is not None:
-        stated.append((("health_port",), component.entry.health_port))
-    for index, port in enumerate(component.entry.ports):
-        stated.append((("ports", index), port.host_port or port.container_port))
-    if not stated:
-        communication = component.body.get("interface") or {}
-        communication = communication.get("communication") if isinstance(communication, dict) else None
-        port = communication.get("port") if isinstance(communication, dict) else None
-        found = [port] if isinstance(port, int) else []
-        stated = [
-            (("id",), number) for number in dict.fromkeys((*found, *(p for _, p in health_ports(component.body))))
-        ]
-    own: set[int] = set()
-    for where, port in stated:
-        path = (*component.at, *where)
-        if port in own:
-            continue  # a health check may be answered on a port that is opened anyway
-        own.add(port)
-        if port in taken:
-            yield "error", path, f"port {port} is taken by '{taken[port]}'"
-        taken.setdefault(port, component.id)
-    if component.replicas > 1 and component.program.kind != "image" and component.entry.health_port is not None:
+    entry = component.entry
+    stated: list[tuple[FieldPath, int]] = [] if entry.health_port is None else [(("health_port",), entry.health_port)]
+    for index, opened in enumerate(entry.ports):
+        stated.append((("ports", index), opened.host_port or opened.container_port))
+    severity: Severity = "error"
+    if not stated:  # what its own file says may be set otherwise by config
+        declared = [*service_ports(component), *(port for _, port in health_ports(component.body))]
+        stated = [(("id",), port) for port in dict.fromkeys(declared)]
+        severity = "warning"
+    for where, port in stated:  # one port twice in a component: its health may be answered where it serves
+        if taken.setdefault(port, component.id) != component.id:
+            yield severity, (*component.at, *where), f"port {port} is taken by '{taken[port]}'"
+    if component.replicas > 1 and component.program.kind != "image" and entry.health_port is not None:
         yield "error", (*component.at, "replicas"), "replicas on one machine cannot share a health_port; leave it out"
 
 

@@ -68,6 +68,16 @@ class DevComponent:
         return self.entry.output_event_types or spec or metadata or None
 
     @property
+    def speaks_grpc(self) -> bool:
+        """True when its events do not travel on stdin and stdout: it serves or calls gRPC (`flowctl.v1`)."""
+        interface = self.body.get("interface")
+        communication = interface.get("communication") if isinstance(interface, dict) else None
+        protocol = communication.get("protocol") if isinstance(communication, dict) else None
+        if protocol:
+            return "grpc" in str(protocol).lower()
+        return self.metadata is not None and self.metadata.port is not None
+
+    @property
     def body(self) -> dict[str, Any]:
         """`spec` of its component.yaml; {} without one."""
         found = self.spec.data.get("spec") if self.spec else None
