@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import enum
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flowctl_core.cli.console import counted, emit, say, say_aside
-from flowctl_core.cli.global_options import GLOBAL
+from flowctl_core.cli.console import counted, emit, machine_readable, say, say_aside, warn
+from flowctl_core.cli.global_options import GLOBAL, OutputFormat
 from flowctl_core.cli.options import Output
 
 if TYPE_CHECKING:
+    from flowctl_core.dev.context import Context, DevOptions
     from flowctl_core.dev.pipeline import DevPipeline
     from flowctl_core.specfile.finding import Finding
 
@@ -26,10 +28,28 @@ class Mode(enum.StrEnum):
 
 
 def dev(
-    pipeline: Annotated[Path, typer.Argument(help="pipeline.yaml, or its folder.", show_default=False)] = Path(
-        "pipeline.yaml"
-    ),
+    pipeline: Annotated[
+        Path, typer.Argument(help="pipeline.yaml, or its folder.", show_default="pipeline.yaml")
+    ] = Path("pipeline.yaml"),
     check: Annotated[bool, typer.Option("--check", help="Check the wiring and end; nothing is started.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Watch nothing, and end when the pipeline has come to its end.")
+    ] = False,
+    secrets: Annotated[
+        Path | None,
+        typer.Option("--secrets", help="File of NAME=value lines; without one, secrets come from the environment."),
+    ] = None,
+    replay: Annotated[
+        int, typer.Option("--replay", min=0, metavar="N", help="Give a restarted component the last N events again.")
+    ] = 0,
+    window: Annotated[
+        int, typer.Option("--window", min=0, metavar="N", help="Events given again after a crash.")
+    ] = 1000,
+    grace: Annotated[
+        float, typer.Option("--grace", min=0.1, metavar="SECONDS", help="How long old processes may work off events.")
+    ] = 10.0,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live table, on a terminal too.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Build without network.")] = False,
     output: Output = None,
 ) -> None:
     """Run a pipeline from locally built components, and reload what changed."""
@@ -37,15 +57,19 @@ def dev(
 
     file = absolute(pipeline)
     file = file / "pipeline.yaml" if file.is_dir() else file
+    read, findings = _read(file)
     if check:
-        read, findings = _read(file)
         _show_check(read, findings)
         return
+    from flowctl_core.dev.context import DevOptions
+
+    options = DevOptions(once=once, replay=replay, window=window, grace_s=grace, offline=offline)
+    code = _run(_runnable(read, findings), options, secrets, plain=plain)
+    if code:
+        raise typer.Exit(code)
 
 
 def _read(file: Path) -> tuple[DevPipeline | None, list[Finding]]:
-    import os
-
     from flowctl_core.dev.check import check_wiring
     from flowctl_core.dev.pipeline import read_dev_pipeline
 
@@ -73,3 +97,59 @@ def _show_check(pipeline: DevPipeline | None, findings: list[Finding]) -> None:
             say(f"the pipeline {pipeline.name} is valid: {parts}")
     if errors:
         raise typer.Exit(SpecError.exit_code)
+
+
+def _runnable(pipeline: DevPipeline | None, findings: list[Finding]) -> DevPipeline:
+    """The pipeline. Raises SpecError with all that is wrong with it."""
+    from flowctl_core.errors import SpecError
+    from flowctl_core.specfile.finding import raise_errors
+
+    raise_errors(findings, hint="`flowctl dev --check` shows the warnings as well.")
+    if pipeline is None:
+        raise SpecError("the pipeline could not be read")
+    for finding in findings:
+        warn(str(finding))
+    missing = [component for component in pipeline.components if component.program.kind == "missing"]
+    if missing:
+        names = ", ".join(component.program.told for component in missing)
+        raise SpecError(
+            f"not on this machine: {names}",
+            hint="Install it with `flowctl component install`, or name its folder with `path`.",
+        )
+    return pipeline
+
+
+def _run(pipeline: DevPipeline, options: DevOptions, secrets_file: Path | None, *, plain: bool) -> int:
+    from flowctl_core.cli.dev_lines import JsonLines, PlainLines
+    from flowctl_core.cli.session import absolute, make_engine
+    from flowctl_core.dev.context import Context
+    from flowctl_core.dev.edges import DeadLetters
+    from flowctl_core.dev.environment import Secrets
+    from flowctl_core.dev.loop import Loop
+    from flowctl_core.dev.process import ProcessLauncher
+    from flowctl_core.dev.secrets_file import read_secrets
+    from flowctl_core.dev.supervisor import Supervisor
+    from flowctl_core.errors import UsageError
+
+    if GLOBAL.output is OutputFormat.yaml:
+        raise UsageError("flowctl dev has no YAML output", hint="-o json prints each event as a JSON line.")
+    reporter = JsonLines() if machine_readable() else PlainLines(list(pipeline.by_id))
+    context = Context(
+        pipeline=pipeline,
+        options=options,
+        loop=Loop(),
+        launcher=ProcessLauncher(),
+        reporter=reporter,
+        secrets=Secrets(read_secrets(absolute(secrets_file)) if secrets_file is not None else {}, os.environ),
+        dead_letters=DeadLetters(pipeline.folder / ".flowctl" / "dev" / "dead-letters.ndjson"),
+    )
+    _check_environments(context)
+    return Supervisor(context, make_engine()).run()
+
+
+def _check_environments(context: Context) -> None:
+    """Raises SpecError before anything is built when a secret or a variable is not there."""
+    from flowctl_core.dev.environment import Ports
+
+    for component in context.pipeline.components:
+        context.hand_over(component, Ports(0), 0)

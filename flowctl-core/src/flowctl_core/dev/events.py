@@ -87,7 +87,7 @@ class ComponentStatus(Frozen):
 
 
 class DevEvent(Frozen):
-    """One thing that happened in a pipeline: a JSON object on a line of its own. Fields that say nothing are left out."""
+    """One thing that happened in a pipeline: a JSON object on its own line, without fields that say nothing."""
 
     time: datetime.datetime = Field(default_factory=now)
     """When, in UTC."""

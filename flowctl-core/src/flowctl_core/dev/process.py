@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from flowctl_core.dev.launch import Launch
@@ -56,12 +57,12 @@ class ProcessInstance:
             raise ComponentStartError(told.message, hint=told.hint) from error
         watcher.watch_command(self._process.pid, self._marker)
         self.pid: int | None = self._process.pid
-        self.close_stdin = None
+        self.close_stdin: Callable[[], None] | None = None
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         assert stdout is not None  # noqa: S101 - both are pipes
         assert stderr is not None  # noqa: S101
         # The readers and the writer close their own; a file object would close the number a second time.
-        self.stdin = None if stdin is None else _taken_over(stdin.fileno(), stdin.close)
+        self.stdin: int | None = None if stdin is None else _taken_over(stdin.fileno(), stdin.close)
         self.stdout = _taken_over(stdout.fileno(), stdout.close)
         self.stderr = _taken_over(stderr.fileno(), stderr.close)
 
@@ -74,9 +75,7 @@ class ProcessInstance:
         if process_tree.group_alive(pid) or process_tree.marked(self._marker):
             process_tree.send(process_tree.SIGTERM, pid, self._marker)
             deadline = time.monotonic() + LEAVE_S
-            while time.monotonic() < deadline and (
-                process_tree.group_alive(pid) or process_tree.marked(self._marker)
-            ):
+            while time.monotonic() < deadline and (process_tree.group_alive(pid) or process_tree.marked(self._marker)):
                 time.sleep(0.01)
             process_tree.kill_tree(pid, self._marker)
         code = self._process.wait()
@@ -103,8 +102,7 @@ class ProcessInstance:
             return None
 
 
-def _taken_over(descriptor: int, close: object) -> int:
+def _taken_over(descriptor: int, close: Callable[[], None]) -> int:
     copy = os.dup(descriptor)
-    assert callable(close)  # noqa: S101
     close()
     return copy

@@ -1,0 +1,75 @@
+"""What all components of a running pipeline share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flowctl_core.dev.edges import DeadLetters
+from flowctl_core.dev.environment import Handed, Ports, Secrets, hand_over
+from flowctl_core.dev.events import DevEvent, Reporter
+from flowctl_core.dev.launch import Launcher
+from flowctl_core.dev.loop import Loop
+from flowctl_core.dev.pipeline import DevComponent, DevPipeline
+from flowctl_core.dev.ports import PortBook
+from flowctl_core.dev.secrets_file import Mask
+
+
+@dataclass(frozen=True)
+class DevOptions:
+    """What the user asked of `flowctl dev`."""
+
+    once: bool = False
+    """True: nothing is watched, and the command ends when the pipeline has."""
+    replay: int = 0
+    """Events that a restarted component gets again."""
+    window: int = 1000
+    """Events that a component gets again after a crash."""
+    grace_s: float = 10.0
+    """Seconds that a component has to work off what it was given once its input ends; then SIGTERM."""
+    term_s: float = 2.0
+    """Seconds from SIGTERM to SIGKILL."""
+    offline: bool = False
+    """Builds use no network."""
+
+
+@dataclass
+class Context:
+    """What all components of a running pipeline share."""
+
+    pipeline: DevPipeline
+    options: DevOptions
+    loop: Loop
+    launcher: Launcher
+    reporter: Reporter
+    secrets: Secrets
+    dead_letters: DeadLetters
+    endpoint: str | None = None
+    """The control plane's `host:port`; None: there is none."""
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    ports: PortBook = field(default_factory=PortBook)
+    mask: Mask = field(default_factory=Mask)
+    stopping: bool = False
+
+    def hand_over(self, component: DevComponent, ports: Ports, replica: int) -> dict[str, str]:
+        """The environment of one copy; its secrets are kept out of what is shown. Raises SpecError."""
+        handed: Handed = hand_over(
+            component,
+            environ=self.environ,
+            secrets=self.secrets,
+            ports=ports,
+            endpoint=self.endpoint,
+            replica=replica,
+        )
+        self.mask.add(handed.secret_values)
+        return handed.variables
+
+    def tell(self, event: DevEvent) -> None:
+        """Show an event, without secrets; from any thread."""
+        shown = {
+            name: masked
+            for name in ("text", "output", "hint")
+            if (text := getattr(event, name)) is not None and (masked := self.mask(text)) != text
+        }
+        self.reporter.tell(event.model_copy(update=shown) if shown else event)
