@@ -15,6 +15,7 @@ from flowctl_core.cli.options import Output
 
 if TYPE_CHECKING:
     from flowctl_core.dev.context import Context, DevOptions
+    from flowctl_core.dev.events import Reporter
     from flowctl_core.dev.pipeline import DevPipeline
     from flowctl_core.specfile.finding import Finding
 
@@ -121,6 +122,7 @@ def _runnable(pipeline: DevPipeline | None, findings: list[Finding]) -> DevPipel
 
 def _run(pipeline: DevPipeline, options: DevOptions, secrets_file: Path | None, *, plain: bool) -> int:
     from flowctl_core.cli.dev_lines import JsonLines, PlainLines
+    from flowctl_core.cli.dev_screen import Screen, usable
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.dev.context import Context
     from flowctl_core.dev.edges import DeadLetters
@@ -133,7 +135,10 @@ def _run(pipeline: DevPipeline, options: DevOptions, secrets_file: Path | None, 
 
     if GLOBAL.output is OutputFormat.yaml:
         raise UsageError("flowctl dev has no YAML output", hint="-o json prints each event as a JSON line.")
-    reporter = JsonLines() if machine_readable() else PlainLines(list(pipeline.by_id))
+    screen = None
+    reporter: Reporter = JsonLines() if machine_readable() else PlainLines(list(pipeline.by_id))
+    if not machine_readable() and not plain and usable():
+        reporter = screen = Screen(pipeline.name, list(pipeline.by_id))
     context = Context(
         pipeline=pipeline,
         options=options,
@@ -144,7 +149,14 @@ def _run(pipeline: DevPipeline, options: DevOptions, secrets_file: Path | None, 
         dead_letters=DeadLetters(pipeline.folder / ".flowctl" / "dev" / "dead-letters.ndjson"),
     )
     _check_environments(context)
-    return Supervisor(context, make_engine()).run()
+    supervisor = Supervisor(context, make_engine())
+    if screen is not None:
+        screen.open(supervisor)
+    try:
+        return supervisor.run()
+    finally:
+        if screen is not None:
+            screen.close()
 
 
 def _check_environments(context: Context) -> None:
