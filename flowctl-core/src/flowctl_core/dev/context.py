@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flowctl_core.dev.edges import DeadLetters
 from flowctl_core.dev.environment import Handed, Ports, Secrets, hand_over
@@ -14,6 +15,9 @@ from flowctl_core.dev.loop import Loop
 from flowctl_core.dev.pipeline import DevComponent, DevPipeline
 from flowctl_core.dev.ports import PortBook
 from flowctl_core.dev.secrets_file import Mask
+
+if TYPE_CHECKING:
+    from flowctl_core.dev.control_plane.server import ControlPlane
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,8 @@ class Context:
     reporter: Reporter
     secrets: Secrets
     dead_letters: DeadLetters
-    endpoint: str | None = None
-    """The control plane's `host:port`; None: there is none."""
+    control: ControlPlane | None = None
+    """Where components register; None until it serves, or when it cannot."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     ports: PortBook = field(default_factory=PortBook)
     mask: Mask = field(default_factory=Mask)
@@ -59,7 +63,7 @@ class Context:
             environ=self.environ,
             secrets=self.secrets,
             ports=ports,
-            endpoint=self.endpoint,
+            endpoint=self.control.address if self.control is not None else None,
             replica=replica,
         )
         self.mask.add(handed.secret_values)

@@ -204,6 +204,8 @@ class Copy:
         if self._health is not None:
             self._health.stop()
             self._health = None
+        if self.context.control is not None:
+            self.context.control.forget(self.name)
         self._take_back(code, restarted=not self.context.stopping)
         if self.context.stopping or ending == "stop":
             self._stopped(instance, code)

@@ -7,6 +7,7 @@ import signal
 import time
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flowctl_core.dev.building import Builds
 from flowctl_core.dev.context import Context
@@ -15,8 +16,11 @@ from flowctl_core.dev.events import ComponentStatus, DevEvent
 from flowctl_core.dev.keeper import Keeper
 from flowctl_core.dev.pipeline import needs
 from flowctl_core.dev.watching import Watcher
-from flowctl_core.errors import PipelineError
+from flowctl_core.errors import FlowctlError, PipelineError
 from flowctl_core.job import Engine
+
+if TYPE_CHECKING:
+    from flowctl_core.dev.control_plane.health import Health
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -112,7 +116,29 @@ class Supervisor:
         if watching:
             self._watcher.start()
         self._builds.build_all()
+        self._serve_control_plane()  # while builds run
         self._consider()
+
+    def _serve_control_plane(self) -> None:
+        """Components that know `flowctl.v1` register there; the others never notice."""
+        from flowctl_core.dev.control_plane.server import ControlPlane, Neighbours
+
+        pipeline = self.context.pipeline
+        near = {
+            c.id: Neighbours(tuple(c.entry.inputs), tuple(reader.id for reader in pipeline.readers(c.id)))
+            for c in pipeline.components
+        }
+        control = ControlPlane(near, on_change=self._said)
+        try:
+            control.start()
+        except FlowctlError as error:
+            self._warn(f"{error.message}; components run without it")
+        else:
+            self.context.control = control
+
+    def _said(self, id: str, health: Health) -> None:
+        """In a thread of the control plane: a component told how it is."""
+        self.context.tell(DevEvent(event="note", component=id, text=f"says that it is {health}"))
 
     def _consider(self) -> None:
         """Start whatever has all that it waits for; notice when all is over."""
@@ -194,6 +220,8 @@ class Supervisor:
             for copy in keeper.copies:
                 copy.kill()
         self.context.launcher.close()
+        if self.context.control is not None:
+            self.context.control.stop()
 
     def _pause(self, paused: bool) -> None:
         if paused == self._paused:
