@@ -59,7 +59,7 @@ def start(docker: DockerEngine, launcher: ContainerLauncher, busybox: str, tmp_p
         # as the supervisor hands it over: the caller's variables, and those of the pipeline
         environment = {**os.environ, "FLOWCTL_COMPONENT_ID": "filter", "HEALTH_PORT": "18081"}
         argv = ("sh", "-c", script) if script else ()
-        instance = launcher.start(Launch(component, 0, argv, tmp_path, environment, Ports(18081), takes_events))
+        instance = launcher.start(Launch(component, 0, argv, tmp_path, environment, Ports(18081), takes_events, image))
         started.append(instance)
         return instance
 
@@ -185,7 +185,7 @@ from flowctl_core.models.pipeline import PipelineComponent
 image = sys.argv[2]
 entry = PipelineComponent(id="source", image=image)
 component = DevComponent("sources", ("spec",), entry, Program("image", image=image))
-ContainerLauncher(connect()).start(Launch(component, 0, ("sleep", "600"), Path("/"), {}, Ports(18081), False))
+ContainerLauncher(connect()).start(Launch(component, 0, ("sleep", "600"), Path("/"), {}, Ports(18081), False, image))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -209,3 +209,63 @@ def test_an_instance_is_what_the_supervisor_drives(start: Start) -> None:
     assert isinstance(instance, ContainerInstance)
     assert instance.stdin is None and instance.close_stdin is None
     assert json.dumps(instance.wait()) == "0"
+
+
+PIPELINE = """\
+apiVersion: flowctl/v1
+kind: Pipeline
+metadata: {{name: mixed}}
+spec:
+  sources:
+    - {{id: source, command: [sh, -c, 'for n in 1 2 3; do echo "{{\\"n\\":$n}}"; done']}}
+  processors:
+    - {{id: filter, image: "{image}", args: [grep, -v, "2"], inputs: [source]}}
+  sinks:
+    - {{id: sink, command: [sh, -c, 'cat > got'], inputs: [filter]}}
+"""
+
+
+def flowctl(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "flowctl_core", "dev", "--once", "--plain", *arguments]
+    return subprocess.run(argv, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_a_pipeline_mixes_processes_and_containers(
+    docker: DockerEngine, docker_env: dict[str, str], busybox: str, tmp_path: Path
+) -> None:
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE.format(image=busybox))
+    done = flowctl(cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "got").read_text() == '{"n":1}\n{"n":3}\n'
+    assert left_over(docker) == []
+    for mode, named in (("native", "filter"), ("container", "source, sink")):
+        refused = flowctl("--mode", mode, cwd=tmp_path)
+        assert refused.returncode == 2
+        assert named in refused.stderr and "hybrid" in refused.stderr
+
+
+def test_sources_run_as_the_images_that_a_registry_would_make(
+    docker: DockerEngine, docker_env: dict[str, str], component: Callable[..., Path], busybox: str, tmp_path: Path
+) -> None:
+    root = component()
+    declared = root / "component.yaml"
+    declared.write_text(declared.read_text().replace("type: processor", "type: source"))
+    (tmp_path / "pipeline.yaml").write_text(
+        "apiVersion: flowctl/v1\nkind: Pipeline\nmetadata: {name: contained}\nspec:\n"
+        f"  sources: [{{id: word, path: {json.dumps(str(root))}}}]\n"
+        f"  sinks: [{{id: sink, image: '{busybox}', args: [cat], inputs: [word]}}]\n"
+    )
+    done = flowctl("--mode", "container", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    letters = (tmp_path / ".flowctl" / "dev" / "dead-letters.ndjson").read_text()
+    assert json.loads(letters)["text"] == f"a word from {docker.platform}"
+    assert left_over(docker) == []
+
+
+def test_no_engine_is_said_before_anything_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    (tmp_path / "pipeline.yaml").write_text(PIPELINE.format(image="any:1"))
+    refused = flowctl(cwd=tmp_path)
+    assert refused.returncode != 0
+    assert "no Docker engine answers" in refused.stderr and "Traceback" not in refused.stderr
+    assert not (tmp_path / "got").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from flowctl_core.dev.context import Context, DevOptions
     from flowctl_core.dev.events import Reporter
     from flowctl_core.dev.pipeline import DevPipeline
+    from flowctl_core.dev.recording.record import Recorder
     from flowctl_core.specfile.finding import Finding
 
 
@@ -28,11 +30,44 @@ class Mode(enum.StrEnum):
     hybrid = "hybrid"
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """How the pipeline of one call runs."""
+
+    mode: Mode
+    secrets: Path | None
+    record: Path | None
+    plain: bool
+
+
+class _Aside:
+    """Progress while images are brought in."""
+
+    def step(self, text: str) -> None:
+        """Say it."""
+        say_aside(text)
+
+    def line(self, text: str) -> None:
+        """The engine's own words are shown when it fails."""
+
+    def note(self, text: str) -> None:
+        """Say it."""
+        say_aside(text)
+
+    def warning(self, text: str) -> None:
+        """Say it."""
+        warn(text)
+
+
 def dev(
     pipeline: Annotated[
         Path, typer.Argument(help="pipeline.yaml, or its folder.", show_default="pipeline.yaml")
     ] = Path("pipeline.yaml"),
     check: Annotated[bool, typer.Option("--check", help="Check the wiring and end; nothing is started.")] = False,
+    mode: Annotated[
+        Mode,
+        typer.Option("--mode", help="hybrid: images run as containers, all else as processes; container: sources too."),
+    ] = Mode.hybrid,
     once: Annotated[
         bool, typer.Option("--once", help="Watch nothing, and end when the pipeline has come to its end.")
     ] = False,
@@ -49,6 +84,9 @@ def dev(
     grace: Annotated[
         float, typer.Option("--grace", min=0.1, metavar="SECONDS", help="How long old processes may work off events.")
     ] = 10.0,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Keep every event in a new file.")
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live table, on a terminal too.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Build without network.")] = False,
     output: Output = None,
@@ -65,7 +103,8 @@ def dev(
     from flowctl_core.dev.context import DevOptions
 
     options = DevOptions(once=once, replay=replay, window=window, grace_s=grace, offline=offline)
-    code = _run(_runnable(read, findings), options, secrets, plain=plain)
+    surroundings = Surroundings(mode, secrets, record, plain)
+    code = _run(_runnable(read, findings), options, surroundings)
     if code:
         raise typer.Exit(code)
 
@@ -120,15 +159,15 @@ def _runnable(pipeline: DevPipeline | None, findings: list[Finding]) -> DevPipel
     return pipeline
 
 
-def _run(pipeline: DevPipeline, options: DevOptions, secrets_file: Path | None, *, plain: bool) -> int:
+def _run(pipeline: DevPipeline, options: DevOptions, given: Surroundings) -> int:
     from flowctl_core.cli.dev_lines import JsonLines, PlainLines
     from flowctl_core.cli.dev_screen import Screen, usable
     from flowctl_core.cli.session import absolute, make_engine
     from flowctl_core.dev.context import Context
     from flowctl_core.dev.edges import DeadLetters
     from flowctl_core.dev.environment import Secrets
+    from flowctl_core.dev.launchers import choose_ways
     from flowctl_core.dev.loop import Loop
-    from flowctl_core.dev.process import ProcessLauncher
     from flowctl_core.dev.secrets_file import read_secrets
     from flowctl_core.dev.supervisor import Supervisor
     from flowctl_core.errors import UsageError
@@ -137,19 +176,24 @@ def _run(pipeline: DevPipeline, options: DevOptions, secrets_file: Path | None, 
         raise UsageError("flowctl dev has no YAML output", hint="-o json prints each event as a JSON line.")
     screen = None
     reporter: Reporter = JsonLines() if machine_readable() else PlainLines(list(pipeline.by_id))
-    if not machine_readable() and not plain and usable():
+    engine = make_engine()
+    ways = choose_ways(pipeline, given.mode.value, _Aside(), offline=options.offline)
+    if not machine_readable() and not given.plain and usable():
         reporter = screen = Screen(pipeline.name, list(pipeline.by_id))
     context = Context(
         pipeline=pipeline,
         options=options,
         loop=Loop(),
-        launcher=ProcessLauncher(),
+        launcher=ways.launcher,
         reporter=reporter,
-        secrets=Secrets(read_secrets(absolute(secrets_file)) if secrets_file is not None else {}, os.environ),
+        secrets=Secrets(read_secrets(absolute(given.secrets)) if given.secrets is not None else {}, os.environ),
         dead_letters=DeadLetters(pipeline.folder / ".flowctl" / "dev" / "dead-letters.ndjson"),
     )
+    context.images = ways.images
     _check_environments(context)
-    supervisor = Supervisor(context, make_engine())
+    if given.record is not None:
+        context.recorder = _recorder(pipeline, absolute(given.record))
+    supervisor = Supervisor(context, engine)
     if screen is not None:
         screen.open(supervisor)
     try:
@@ -157,6 +201,21 @@ def _run(pipeline: DevPipeline, options: DevOptions, secrets_file: Path | None, 
     finally:
         if screen is not None:
             screen.close()
+        if context.recorder is not None:
+            _tell_recording(context.recorder)
+
+
+def _recorder(pipeline: DevPipeline, file: Path) -> Recorder:
+    from flowctl_core.dev.recording.record import Recorder
+
+    inputs = {component.id: component.entry.inputs for component in pipeline.components}
+    return Recorder(file, pipeline=pipeline.name, inputs=inputs)
+
+
+def _tell_recording(recorder: Recorder) -> None:
+    if recorder.problem is not None:
+        warn(recorder.problem)
+    say_aside(f"recorded {counted(recorder.events, 'event')} in {recorder.path}")
 
 
 def _check_environments(context: Context) -> None:

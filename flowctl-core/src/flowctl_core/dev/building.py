@@ -21,6 +21,7 @@ from flowctl_core.store.source_digest import digest_source
 from flowctl_core.workflow import run_build
 
 if TYPE_CHECKING:
+    from flowctl_core.dev.image_build import ImageBuilder
     from flowctl_core.models import BuildReport, Plan
 
 Seen = tuple[str, tuple[str, ...]]
@@ -31,12 +32,15 @@ Seen = tuple[str, tuple[str, ...]]
 class Built:
     """What a build made."""
 
-    program: Path
+    program: Path | None
+    """None where an image was made."""
     changed: bool
     """False: it made what was there before."""
     report: BuildReport
     since: float
     """When the change was heard, in seconds of the monotonic clock."""
+    image: str | None = None
+    """The image that the Docker engine has now."""
 
 
 class BuildListener(Protocol):
@@ -71,8 +75,17 @@ class _Source:
 class Builds:
     """All sources of a pipeline. Its methods are called in the loop's thread."""
 
-    def __init__(self, engine: Engine, loop: Loop, watch: Callable[[Path, set[str]], None], *, offline: bool) -> None:
-        """`watch(root, folders)` is told which folders hold a source's inputs."""
+    def __init__(
+        self,
+        engine: Engine,
+        loop: Loop,
+        watch: Callable[[Path, set[str]], None],
+        *,
+        offline: bool,
+        images: ImageBuilder | None = None,
+    ) -> None:
+        """`watch(root, folders)` is told which folders hold a source's inputs; `images`: build containers' images."""
+        self._images = images
         self._engine = engine
         self._loop = loop
         self._watch = watch
@@ -124,16 +137,11 @@ class Builds:
         options = Options(offline=self._offline, jobs=max(1, self._parallel // at_once))
         job = Job(source.root, self._engine, options, _Steps(lambda text: self._step(source, text)))
         result: Built | FlowctlError
+        read: str | None = None
         try:
-            report = run_build(job)
-            program = built_program(source.root, report.component, tuple(a.path for a in report.artifacts))
-            if program is None:
-                raise BuildError(f"the build of {source.root} made no program to start")
-            digests = tuple(artifact.digest for artifact in report.artifacts)
-            # What runs of a tree is read from the source itself (Python, Node): any input counts.
-            changed = digests != source.artifacts or report.cache != "fresh"
-            result = Built(program, changed, report, source.heard)
-            source.artifacts = digests
+            if self._images is not None:
+                read = _look(source)[0]
+            result = self._make(source, job)
         except FlowctlError as error:
             result = error
         except OSError as error:
@@ -142,11 +150,27 @@ class Builds:
         try:
             # As it was when the build read it: what was written since has to be built as well.
             inputs = getattr(job, "inputs", None)
-            source.seen = (_look(source)[0] if inputs is None else inputs.digest, beside)
+            source.seen = (inputs.digest if inputs is not None else read or _look(source)[0], beside)
             self._watch(source.root, folders_of(source.root, source.plan))
         except (FlowctlError, OSError):
             self._watch(source.root, {str(source.root)})
         self._loop.post(lambda: self._finished(source, result))
+
+    def _make(self, source: _Source, job: Job) -> Built:
+        """Build a program, or an image. Raises FlowctlError."""
+        if self._images is not None:
+            made = self._images.build(source.root, job.engine, job.options, job.progress)
+            before, source.artifacts = source.artifacts, (made.id,)
+            return Built(None, before != source.artifacts, made.report, source.heard, made.id)
+        report = run_build(job)
+        program = built_program(source.root, report.component, tuple(a.path for a in report.artifacts))
+        if program is None:
+            raise BuildError(f"the build of {source.root} made no program to start")
+        digests = tuple(artifact.digest for artifact in report.artifacts)
+        # What runs of a tree is read from the source itself (Python, Node): any input counts.
+        changed = digests != source.artifacts or report.cache != "fresh"
+        source.artifacts = digests
+        return Built(program, changed, report, source.heard)
 
     def _step(self, source: _Source, text: str) -> None:
         self._loop.post(lambda: self._tell(source, lambda listener: listener.build_step(text)))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LABEL = "io.flowctl.dev"
 """Carries the process id of the flowctl that started a container."""
+MEMORY_EVERY_S = 5.0
+"""Seconds for which an answer of the engine is good: it takes some milliseconds of its time."""
 _SIGNALLED = 128
 _GONE = (404, 409)
 
@@ -61,6 +63,8 @@ class ContainerInstance:
         self._engine = engine
         self._marker = f"{os.getpid()}-dev-container-{time.time_ns():x}"
         self.id = ""
+        self._memory: int | None = None
+        self._ask_memory = 0.0
         self.pid: int | None = None
         self.close_stdin: Callable[[], None] | None = None
         watcher.watch_command(0, self._marker)
@@ -78,7 +82,7 @@ class ContainerInstance:
                     os.close(pipe)
             if not isinstance(error, EngineError):
                 raise
-            hint = error.hint or f"Try it by hand: docker run --rm -i {launch.component.program.image}"
+            hint = error.hint or f"Try it by hand: docker run --rm -i {launch.image}"
             raise ComponentStartError(f"{launch.name} cannot be started: {error.message}", hint=hint) from error
 
     def wait(self) -> int:
@@ -99,7 +103,12 @@ class ContainerInstance:
         self._signal("SIGKILL")
 
     def memory(self) -> int | None:
-        """Bytes that it holds, without what the kernel only caches for it."""
+        """Bytes that it holds, without what the kernel only caches for it; asked for every few seconds only."""
+        if time.monotonic() >= self._ask_memory:
+            self._memory, self._ask_memory = self._told_memory(), time.monotonic() + MEMORY_EVERY_S
+        return self._memory
+
+    def _told_memory(self) -> int | None:
         with suppress(EngineError, KeyError), self._engine.work("tell a container's memory") as client:
             told = client.stats(self.id, stream=False, one_shot=True)["memory_stats"]
             return int(told["usage"] - told.get("stats", {}).get("inactive_file", 0))
@@ -109,7 +118,7 @@ class ContainerInstance:
         outer = os.environ.get(process_tree.MARKER_VARIABLE)
         marked = {process_tree.MARKER_VARIABLE: f"{outer}/{self._marker}" if outer else self._marker}
         made = client.create_container(
-            launch.component.program.image,
+            launch.image,
             command=list(launch.argv) or None,
             environment={**container_environment(launch), **marked},
             labels={LABEL: str(os.getpid()), f"{LABEL}.component": launch.name},
@@ -176,8 +185,7 @@ class HybridLauncher:
 
     def start(self, launch: Launch) -> Instance:
         """Start one. Raises FlowctlError."""
-        image = launch.component.program.kind == "image"
-        return (self._containers if image else self._processes).start(launch)
+        return (self._processes if launch.image is None else self._containers).start(launch)
 
     def close(self) -> None:
         """Close both."""

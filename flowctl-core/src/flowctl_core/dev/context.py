@@ -18,6 +18,8 @@ from flowctl_core.dev.secrets_file import Mask
 
 if TYPE_CHECKING:
     from flowctl_core.dev.control_plane.server import ControlPlane
+    from flowctl_core.dev.image_build import ImageBuilder
+    from flowctl_core.dev.recording.record import Recorder
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Context:
     reporter: Reporter
     secrets: Secrets
     dead_letters: DeadLetters
+    images: ImageBuilder | None = None
+    """Makes images of sources; None: they run as processes."""
+    recorder: Recorder | None = None
+    """Keeps every event; None: nobody asked for it."""
     control: ControlPlane | None = None
     """Where components register; None until it serves, or when it cannot."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)

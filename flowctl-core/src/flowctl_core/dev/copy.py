@@ -72,6 +72,7 @@ class Copy:
                 context.hand_over(component, ports, self.replica),
                 ports,
                 keeper.feed is not None,
+                keeper.image(),
             )
             instance = context.launcher.start(launch)
         except FlowctlError as error:

@@ -33,6 +33,7 @@ class Keeper:
         self.rebuilds = 0
         self.copies = [Copy(self, replica) for replica in range(component.replicas)]
         self._program: Path | None = None
+        self._image: str | None = None
         self._building = False
         self._build_error: str | None = None
         self._launched = False
@@ -50,7 +51,7 @@ class Keeper:
     @property
     def built(self) -> bool:
         """True when there is something to start."""
-        return self._program is not None or self.component.program.kind != "source"
+        return self._program is not None or self._image is not None or self.component.program.kind != "source"
 
     @property
     def launched(self) -> bool:
@@ -79,8 +80,12 @@ class Keeper:
         return any(copy.instance is not None for copy in self.copies)
 
     def argv(self) -> tuple[str, ...]:
-        """What is started."""
+        """What is started; of an image its arguments."""
         return self.component.program.command(self._program)
+
+    def image(self) -> str | None:
+        """What a container of it is made of; None: it is a process."""
+        return self._image or self.component.program.image
 
     def launch(self) -> None:
         """Those it waits for are there: start it."""
@@ -126,7 +131,7 @@ class Keeper:
     def build_succeeded(self, built: Built) -> None:
         """Start what was built, or put it in place of what runs."""
         self._building, self._build_error = False, None
-        first, self._program = self._program is None, built.program
+        first, self._program, self._image = not self.built, built.program, built.image
         for warning in built.report.warnings if first else ():
             self._tell(DevEvent(event="warning", component=self.id, text=warning))
         text = {"fresh": "up to date", "hit": "from the cache"}.get(built.report.cache)

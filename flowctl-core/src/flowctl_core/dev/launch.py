@@ -26,6 +26,8 @@ class Launch:
     ports: Ports
     takes_events: bool
     """False: its stdin is empty from the start."""
+    image: str | None = None
+    """What a container is made of; None: it is a process."""
 
     @property
     def name(self) -> str:

@@ -32,7 +32,9 @@ class Supervisor:
         self.context = context
         self._loop = context.loop
         self._watcher = Watcher(self._heard, self._warn)
-        self._builds = Builds(engine, self._loop, self._watcher.watch, offline=context.options.offline)
+        self._builds = Builds(
+            engine, self._loop, self._watcher.watch, offline=context.options.offline, images=context.images
+        )
         self.keepers = self._wire()
         """In the order in which they start."""
         self._by_id = {keeper.id: keeper for keeper in self.keepers}
@@ -90,6 +92,9 @@ class Supervisor:
             for c in order
             if c.id in piped and (c.stage in ("sources", "processors") or context.pipeline.readers(c.id))
         }
+        if context.recorder is not None:
+            for id in taps:
+                taps[id].connect(context.recorder.outlet(id))
         keepers = []
         for component in order:
             feed = None
@@ -220,6 +225,8 @@ class Supervisor:
             for copy in keeper.copies:
                 copy.kill()
         self.context.launcher.close()
+        if self.context.recorder is not None:
+            self.context.recorder.close()
         if self.context.control is not None:
             self.context.control.stop()
 
