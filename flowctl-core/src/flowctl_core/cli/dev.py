@@ -100,11 +100,17 @@ def dev(
     if check:
         _show_check(read, findings)
         return
+    from flowctl_core.cli.dev_lines import write_failure
     from flowctl_core.dev.context import DevOptions
+    from flowctl_core.errors import FlowctlError
 
     options = DevOptions(once=once, replay=replay, window=window, grace_s=grace, offline=offline)
-    surroundings = Surroundings(mode, secrets, record, plain)
-    code = _run(_runnable(read, findings), options, surroundings)
+    try:
+        code = _run(_runnable(read, findings), options, Surroundings(mode, secrets, record, plain))
+    except FlowctlError as error:
+        if not machine_readable():
+            raise
+        code = write_failure(error)  # on one line, as all that a reader of this stream gets
     if code:
         raise typer.Exit(code)
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import threading
 import zlib
+from typing import TYPE_CHECKING
 
 from flowctl_core.cli.console import is_coloured
 from flowctl_core.cli.global_options import GLOBAL, LogLevel
 from flowctl_core.cli.streams import write, write_aside
 from flowctl_core.dev.events import ComponentStatus, DevEvent
+
+if TYPE_CHECKING:
+    from flowctl_core.errors import FlowctlError
 
 _COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92, 94)
 _QUIET = frozenset({"building", "starting", "status", "draining"})
@@ -145,6 +149,14 @@ def closing(components: tuple[ComponentStatus, ...]) -> list[str]:
         rows.append((c.component, *(f"{count:,}" if count else "-" for count in counts)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def write_failure(error: FlowctlError) -> int:
+    """The command failed before or beside the pipeline: one more line; returns the exit code."""
+    from flowctl_core.cli.documents import FailureDocument
+
+    write(FailureDocument.of(error).model_dump_json() + "\n")
+    return error.exit_code
 
 
 def flush() -> None:

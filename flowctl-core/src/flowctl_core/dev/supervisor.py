@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from flowctl_core.dev.control_plane.health import Health
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STORM = 50
+"""Paths that change within one debounce and are no edit by hand."""
+CALM_S, LONGEST_STORM_S = 0.5, 15.0
+"""Seconds without a change that end a storm, and after which it is not waited for."""
 
 
 class Supervisor:
@@ -39,6 +43,8 @@ class Supervisor:
         """In the order in which they start."""
         self._by_id = {keeper.id: keeper for keeper in self.keepers}
         self._files: dict[Path, Keeper] = {}
+        self._storms: dict[Path, tuple[float, float]] = {}
+        """Where many files change: when that began, and when it was last heard of."""
         self._interrupts = 0
         self._ending_rest = False
         self._paused = False
@@ -239,9 +245,25 @@ class Supervisor:
                 (keeper.feed.hold if paused else keeper.feed.release)()
         self.context.tell(DevEvent(event="paused" if paused else "resumed"))
 
-    def _heard(self, owner: Path) -> None:
+    def _heard(self, owner: Path, paths: int) -> None:
         """In the watcher's thread: something changed where a source or a program is."""
-        self._loop.post(partial(self._changed_on_disk, owner))
+        self._loop.post(partial(self._weather, owner, paths))
+
+    def _weather(self, owner: Path, paths: int) -> None:
+        """An edit is acted on at once; a storm (a checkout, an unpacked archive) when it has calmed down."""
+        if paths < STORM and owner not in self._storms:
+            self._changed_on_disk(owner)
+            return
+        began = self._storms.get(owner, (time.monotonic(), 0.0))[0]
+        heard = time.monotonic()
+        self._storms[owner] = (began, heard)
+        self._loop.later(CALM_S, partial(self._calm, owner, heard))
+
+    def _calm(self, owner: Path, heard: float) -> None:
+        began, last = self._storms.get(owner, (heard, 0.0))
+        if last == heard or (last and time.monotonic() - began > LONGEST_STORM_S):
+            del self._storms[owner]
+            self._changed_on_disk(owner)
 
     def _changed_on_disk(self, owner: Path) -> None:
         keeper = self._files.get(owner)

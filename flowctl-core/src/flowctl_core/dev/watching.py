@@ -22,8 +22,9 @@ _POLL_MS = 300
 class Watcher(threading.Thread):
     """Watches folders, without those below them, for several owners."""
 
-    def __init__(self, on_change: Callable[[Path], None], on_warning: Callable[[str], None]) -> None:
-        """`on_change(owner)` is called in this thread, also once after the folders of an owner were replaced."""
+    def __init__(self, on_change: Callable[[Path, int], None], on_warning: Callable[[str], None]) -> None:
+        """`on_change(owner, paths)` is called in this thread with how many paths changed at once, also (with 0) after
+        the folders of an owner were replaced."""
         super().__init__(name="watcher", daemon=True)
         self._on_change = on_change
         self._on_warning = on_warning
@@ -60,14 +61,14 @@ class Watcher(threading.Thread):
             notify = self._notify({folder for owned in folders.values() for folder in owned})
             # What changed before the watches were there is looked for by those who are told.
             for owner in folders:
-                self._on_change(owner)
+                self._on_change(owner, 0)
             while not self._renewed.is_set():
                 changes = notify.watch(DEBOUNCE_MS, STEP_MS, 0, self._renewed)
                 if not isinstance(changes, set):
                     break
                 touched = {str(Path(path).parent) for _, path in changes} | {path for _, path in changes}
                 for owner in _owners(folders, touched):
-                    self._on_change(owner)
+                    self._on_change(owner, len(changes))
 
     def _notify(self, folders: set[str]) -> RustNotify:
         present = sorted(folder for folder in folders if Path(folder).is_dir())
