@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from flowctl_core.cli import documents as d
+from flowctl_core.dev.events import DevEvent
 from flowctl_core.models import BuildReport, CleanReport
 from flowctl_core.models import trust as t
 from flowctl_core.models.explanation import Explanation
@@ -30,6 +31,11 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl component sign": ("", SigningReport),
     "flowctl component clean": ("", CleanReport),
     "flowctl component init": ("", d.InitDocument),
+    "flowctl dev": (
+        "One such object a line, until the event `end`; a failure before the start is one line too.",
+        DevEvent,
+    ),
+    "flowctl dev --check": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
     "flowctl component validate": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
     "flowctl verify": ("Exit code 60 when a check failed.", d.VerificationDocument),
     "flowctl why": ("", Explanation),

@@ -18,7 +18,7 @@ from flowctl_core.models import Inputs
 from flowctl_core.noop import fingerprint
 from flowctl_core.steps import COMPONENT_FILE
 from flowctl_core.store.source_digest import digest_source
-from flowctl_core.workflow import run_build
+from flowctl_core.workflow import report, run_build
 
 if TYPE_CHECKING:
     from flowctl_core.dev.image_build import ImageBuilder
@@ -136,16 +136,16 @@ class Builds:
         at_once = min(self._parallel, len(self._sources))
         options = Options(offline=self._offline, jobs=max(1, self._parallel // at_once))
         job = Job(source.root, self._engine, options, _Steps(lambda text: self._step(source, text)))
-        result: Built | FlowctlError
+        error: FlowctlError | None = None
         read: str | None = None
         try:
             if self._images is not None:
                 read = _look(source)[0]
-            result = self._make(source, job)
-        except FlowctlError as error:
-            result = error
-        except OSError as error:
-            result = StoreError.of(error, error.filename or source.root)
+            self._make(source, job)
+        except FlowctlError as failure:
+            error = failure
+        except OSError as failure:
+            error = StoreError.of(failure, failure.filename or source.root)
         source.plan = getattr(job, "plan", source.plan)
         try:
             # As it was when the build read it: what was written since has to be built as well.
@@ -154,34 +154,40 @@ class Builds:
             self._watch(source.root, folders_of(source.root, source.plan))
         except (FlowctlError, OSError):
             self._watch(source.root, {str(source.root)})
-        self._loop.post(lambda: self._finished(source, result))
+        self._loop.post(lambda: self._finished(source, error))
 
-    def _make(self, source: _Source, job: Job) -> Built:
-        """Build a program, or an image. Raises FlowctlError."""
+    def _make(self, source: _Source, job: Job) -> None:
+        """Build a program, or an image, and tell of it. Raises FlowctlError."""
         if self._images is not None:
             made = self._images.build(source.root, job.engine, job.options, job.progress)
             before, source.artifacts = source.artifacts, (made.id,)
-            return Built(None, before != source.artifacts, made.report, source.heard, made.id)
-        report = run_build(job)
-        program = built_program(source.root, report.component, tuple(a.path for a in report.artifacts))
-        if program is None:
-            raise BuildError(f"the build of {source.root} made no program to start")
-        digests = tuple(artifact.digest for artifact in report.artifacts)
-        # What runs of a tree is read from the source itself (Python, Node): any input counts.
-        changed = digests != source.artifacts or report.cache != "fresh"
-        source.artifacts = digests
-        return Built(program, changed, report, source.heard)
+            self._made(source, Built(None, before != source.artifacts, made.report, source.heard, made.id))
+            return
+
+        def linked(job: Job) -> None:
+            """The program is in its place: it may start while the cache still takes its copy."""
+            made = report(job)
+            program = built_program(source.root, made.component, tuple(a.path for a in made.artifacts))
+            if program is None:
+                raise BuildError(f"the build of {source.root} made no program to start")
+            before, source.artifacts = source.artifacts, tuple(artifact.digest for artifact in made.artifacts)
+            # What a script runs may be read from the source itself (Python, Node): any input counts.
+            changed = before != source.artifacts or made.cache != "fresh"
+            self._made(source, Built(program, changed, made, source.heard))
+
+        run_build(job, linked=linked)
+
+    def _made(self, source: _Source, built: Built) -> None:
+        self._loop.post(lambda: self._tell(source, lambda listener: listener.build_succeeded(built)))
 
     def _step(self, source: _Source, text: str) -> None:
         self._loop.post(lambda: self._tell(source, lambda listener: listener.build_step(text)))
 
-    def _finished(self, source: _Source, result: Built | FlowctlError) -> None:
-        if isinstance(result, CancelledError) and self._stopped:
+    def _finished(self, source: _Source, error: FlowctlError | None) -> None:
+        if isinstance(error, CancelledError) and self._stopped:
             return
-        if isinstance(result, FlowctlError):
-            self._tell(source, lambda listener: listener.build_failed(result))
-        else:
-            self._tell(source, lambda listener: listener.build_succeeded(result))
+        if error is not None:
+            self._tell(source, lambda listener: listener.build_failed(error))
         self._settled(source)
 
     def _settled(self, source: _Source) -> None:
