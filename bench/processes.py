@@ -21,9 +21,10 @@ def family(pid: int) -> list[int]:
     return found
 
 
-def cpu_seconds(pids: list[int]) -> float:
-    """User and system time so far."""
-    return sum(sum(map(int, _stat(pid)[11:13])) for pid in pids) / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(pids: list[int], *, with_ended: bool = False) -> float:
+    """User and system time so far; with that of children that have ended."""
+    fields = slice(11, 15 if with_ended else 13)
+    return sum(sum(map(int, _stat(pid)[fields])) for pid in pids) / os.sysconf("SC_CLK_TCK")
 
 
 def megabytes(pid: int, what: str) -> float:

@@ -195,8 +195,13 @@ def bench_reads(folder: Path, backend: Backend) -> bool:
 
 
 def bench_idle(folder: Path) -> bool:
-    with run_registry(made(folder / "idle")) as registry:
-        time.sleep(5)
+    # As it comes: with a build worker, which is gone when it has had nothing to do for `builds.idle_s`.
+    with run_registry(made(folder / "idle"), builds__embedded_slots=2, builds__idle_s=1) as registry:
+        while len(family(registry.api[0].pid)) < 4:
+            time.sleep(0.1)
+        while len(family(registry.api[0].pid)) > 3:
+            time.sleep(0.1)
+        time.sleep(2)
         processes = family(registry.api[0].pid)
         before = cpu_seconds(processes)
         time.sleep(20)

@@ -103,6 +103,11 @@ def find_tool(name: str) -> str | None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
+    """See `find_shared_data`."""
+    return find_shared_data()
+
+
+def find_shared_data() -> Path:
     """Real component files, webhooks and advisories, which stand beside the checkout (or where FLOWCTL_SHARED_DATA says)."""
     folder = Path(os.environ.get("FLOWCTL_SHARED_DATA") or ROOT.parent / "shared" / "data")
     if not folder.is_dir():

@@ -37,7 +37,8 @@ def _keys(model: type[BaseModel], prefix: str) -> list[tuple[str, Any, str]]:
             found.append((f"{prefix}{name}", field, meaning.get(name, "")))
             continue
         named = getattr(field.annotation, "__origin__", None) is dict
-        found.extend(_keys(inner[0], f"{prefix}{name}.{'<language>.' if named else ''}"))
+        listed = getattr(field.annotation, "__origin__", None) is tuple
+        found.extend(_keys(inner[0], f"{prefix}{name}{'[]' if listed else ''}.{'<language>.' if named else ''}"))
     return found
 
 
@@ -55,7 +56,7 @@ def _default(key: str, field: Any) -> str:
         # What a lambda gives differs between machines; the key says more than the value here.
         return _FACTORIES.get(field.default_factory) or {"build.local.parallel_jobs": "number of processors"}[key]
     default = field.default
-    if default is None or default == ():
+    if default is None or default == () or field.is_required():
         return ""
     if isinstance(default, tuple):
         return ", ".join(f"`{item}`" for item in default)

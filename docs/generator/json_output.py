@@ -8,10 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from flowctl_core.cli import bundle_documents as b
 from flowctl_core.cli import documents as d
 from flowctl_core.dev.events import DevEvent
 from flowctl_core.models import BuildReport, CleanReport
+from flowctl_core.models import installation as i
+from flowctl_core.models import remote_build as r
 from flowctl_core.models import trust as t
+from flowctl_core.models.catalog import ComponentInfo, SearchResult
 from flowctl_core.models.explanation import Explanation
 from flowctl_core.models.key import KeyReport
 from flowctl_core.models.reproduction import ReproductionReport
@@ -37,6 +41,26 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     ),
     "flowctl dev --check": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
     "flowctl component validate": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
+    "flowctl component publish": ("Exit code 95 when the build failed.", r.PublishReport),
+    "flowctl build list": ("", r.RemoteBuilds),
+    "flowctl build show": ("Also of `cancel`, `retry`, and `flowctl why BUILD`.", r.RemoteBuild),
+    "flowctl login": ("Also `logout` and `whoami`.", r.CallerReport),
+    "flowctl bundle init": ("", b.BundleInitDocument),
+    "flowctl bundle validate": ("Exit code 10 when `valid` is false.", b.BundleValidateDocument),
+    "flowctl bundle info": ("", b.BundleInfoDocument),
+    "flowctl bundle info NAMESPACE/NAME": ("", b.PublishedBundleDocument),
+    "flowctl bundle build": ("Exit code of the first member that failed.", b.BundleBuildDocument),
+    "flowctl bundle test": ("Exit code of the first member that failed.", b.BundleTestDocument),
+    "flowctl bundle publish": ("", b.BundlePublishDocument),
+    "flowctl bundle install": ("", b.BundleInstallDocument),
+    "flowctl bundle list": ("", b.BundleListDocument),
+    "flowctl component install": ("Also `update`.", i.InstallReport),
+    "flowctl component list": ("", i.ComponentList),
+    "flowctl component outdated": ("", i.OutdatedReport),
+    "flowctl component uninstall": ("", i.RemovedReport),
+    "flowctl component versions": ("", i.VersionsReport),
+    "flowctl component info": ("", ComponentInfo),
+    "flowctl component search": ("", SearchResult),
     "flowctl verify": ("Exit code 60 when a check failed.", d.VerificationDocument),
     "flowctl why": ("", Explanation),
     "flowctl keys": ("Of `generate`, `list`, `export`, `rotate` and `revoke`.", KeyReport),

@@ -135,6 +135,11 @@ def test_yaml_examples_load_without_a_warning(page: Path, text: str, tmp_path: P
         file.write_text(text)
         assert load_settings(file, {})
         return
+    if "kind: ComponentBundle" in text:
+        from flowctl_core.specfile.load import parse_bundle
+
+        assert parse_bundle(text.encode()).warnings == ()
+        return
     if text.startswith("schema:"):
         from flowctl_core.models.policy import Policy
         from flowctl_core.specfile.yaml_text import parse_yaml

@@ -146,6 +146,19 @@ def test_describing_commands(component: Component) -> None:
     conforms(component.answer("component", "init"), model("flowctl component init"))
 
 
+def test_commands_about_bundles(component: Component, tmp_path: Path) -> None:
+    suite = Component(tmp_path)
+    conforms(suite.answer("bundle", "init", "--name", "suite"), model("flowctl bundle init"))
+    conforms(suite.answer("bundle", "validate"), model("flowctl bundle validate"))
+    conforms(suite.answer("bundle", "info"), model("flowctl bundle info"))
+    conforms(suite.answer("bundle", "build"), model("flowctl bundle build"))
+    conforms(suite.answer("bundle", "test", exit_code=34), model("flowctl bundle test"))
+    (component.root / "make.sh").write_text("exit 3\n")
+    conforms(suite.answer("bundle", "build", exit_code=32), model("flowctl bundle build"))
+    conforms(suite.answer("bundle", "list"), model("flowctl bundle list"))
+    conforms(suite.answer("bundle", "install", exit_code=2), model("Any command that fails"))
+
+
 def test_commands_about_the_machine(component: Component) -> None:
     records = component.answer("plugin", "list")
     assert len(records) >= 5

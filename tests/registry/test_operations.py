@@ -26,7 +26,7 @@ PROGRAM = Path(sys.prefix) / "bin" / "flowctl-registry"
 SIZE = 8_000_000
 
 
-def eventually(ask: Callable[[], Any], what: str, timeout_s: float = 30) -> Any:
+def eventually(ask: Callable[[], Any], what: str, timeout_s: float = 120) -> Any:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         if found := ask():

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,7 @@ from server_process import ServerProcess
 
 PREFIX = "FLOWCTL_REGISTRY_"
 _WORKER = Path(__file__).parent / "small_worker.py"
-DEADLINE_S = 40
+DEADLINE_S = 120
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,17 @@ class Farm:
         found: Note = self.wait(lambda: self.journal(build=build_id, step=step, what="begin"))[-1]
         return found
 
+    def pause(self, worker: str) -> None:
+        """SIGSTOP a worker; on SQLite not while it writes, which would keep all others from writing too."""
+        process = self.workers[worker].process
+        assert process is not None
+        while True:
+            process.send_signal(signal.SIGSTOP)
+            if all(_can_be_written(file) for file in (self.folder / "data").glob("*.db")):
+                return
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
+
     def forget_engine(self) -> None:
         """Remove what the job engine remembers; no worker runs."""
         if self.engine.dialect.name == "postgresql":
@@ -159,6 +173,15 @@ class Farm:
                     subprocess.run(["kill", "-CONT", str(each.pid)])
                 each.kill()
         self.engine.dispose()
+
+
+def _can_be_written(file: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(file, timeout=1, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    return True
 
 
 def runs(pid: int) -> bool:

@@ -12,12 +12,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from flowctl_core.errors import BuildError, CancelledError, FlowctlError
-from flowctl_registry.builds.jobs import Answer, StepCall, StepFunction
+from flowctl_registry.builds.jobs import Answer, StepCall, StepSet
 from flowctl_registry.builds.workers import run
 from flowctl_registry.builds.workflow import AFTER, BEFORE
 from flowctl_registry.errors import TransientError
@@ -98,8 +97,8 @@ def main() -> None:
     settings = load_settings(None)
     configure(settings.telemetry)
 
-    def made(services: Services) -> Mapping[str, StepFunction]:
-        return dict.fromkeys(STEPS, SmallSteps(asked.folder, services))
+    def made(services: Services) -> StepSet:
+        return StepSet(dict.fromkeys(STEPS, SmallSteps(asked.folder, services)))
 
     try:
         labels = dict(each.split("=") for each in asked.label)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,18 +105,30 @@ class Yard:
 
 def toolchain_settings(config: Path) -> dict[str, str]:
     """Settings of workers that use the toolchains of this machine; tools fetch what they are told to."""
-    places = [_root_of("go"), _root_of("node"), _rust()]
-    told = {name: os.environ[name] for name in ("GOPROXY", "GOFLAGS", "UV_DEFAULT_INDEX") if name in os.environ}
-    told["SSL_CERT_FILE"] = os.environ.get(
-        "SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"
-    )  # for uv: the system's
     return {
-        "builds__readable": json.dumps([str(place) for place in places if place is not None]),
-        "builds__environment": json.dumps(told),
+        "builds__readable": json.dumps([str(place) for place in _toolchains()]),
+        "builds__environment": json.dumps(tool_variables()),
         "builds__config": str(config),
         "sandbox__hosts": json.dumps(["*"]),
         "sandbox__allow_private": json.dumps(["*"]),  # a mirror may have any address
     }
+
+
+def tool_variables() -> dict[str, str]:
+    """Where tools fetch from on this machine, and whose certificates they believe."""
+    told = {name: os.environ[name] for name in ("GOPROXY", "GOFLAGS", "UV_DEFAULT_INDEX") if name in os.environ}
+    system = "/etc/ssl/certs/ca-certificates.crt"
+    return {**told, "SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE", system)}  # for uv, which has its own
+
+
+def tool_path() -> str:
+    """PATH of somebody who has the toolchains of those workers."""
+    own = [str(place / "bin") for place in _toolchains()]
+    return os.pathsep.join([str(Path(sys.executable).parent), *own, "/usr/local/bin", "/usr/bin", "/bin"])
+
+
+def _toolchains() -> list[Path]:
+    return [place for place in (_root_of("go"), _root_of("node"), _rust()) if place is not None]
 
 
 def _root_of(tool: str) -> Path | None:
@@ -128,7 +141,7 @@ def _root_of(tool: str) -> Path | None:
 
 def _rust() -> Path | None:
     """The toolchain itself: rustup chooses by a user's settings, which builds do not have."""
-    if shutil.which("rustc") is None:
-        return None
+    if shutil.which("rustc") is None or Path("/usr/lib/rustlib/aarch64-unknown-linux-gnu/lib").is_dir():
+        return None  # the system's own builds for linux/arm64 too
     said = subprocess.run(["rustc", "--print", "sysroot"], capture_output=True, text=True, check=True)
     return Path(said.stdout.strip())

@@ -123,7 +123,7 @@ def test_kill_9_of_the_api(farm: Farm, step: str, what: str) -> None:
 def test_a_worker_paused_and_woken(farm: Farm, step: str) -> None:
     one = farm.worker("one")
     build_id, note = begun(farm, step)
-    one.process.send_signal(signal.SIGSTOP)
+    farm.pause("one")
     farm.plan()
     farm.worker("two")
     farm.wait(lambda: farm.journal(build=build_id, step=step, worker="two"))

@@ -1,6 +1,7 @@
 """Entry point of the command `flowctl`.
 
-Two answers need almost no imports: the version, and a build that has nothing to do. A build without options needs no
+Three answers need almost no imports: the version, a build that has nothing to do, and locked components that are all
+installed. A build without options needs no
 option parser. Everything else goes through `flowctl_core.cli.app`.
 """
 
@@ -32,6 +33,13 @@ def _run(arguments: list[str]) -> int:
 
         sys.stdout.write(f"flowctl {__version__}\n")
         return 0
+    if arguments[:3] == ["component", "install", "--locked"]:
+        from flowctl_core import locked
+
+        text = locked.answer(arguments)
+        if text is not None:
+            sys.stdout.write(text)
+            return 0
     from flowctl_core.noop import answer, plain_build
 
     text = answer(arguments)

@@ -273,6 +273,48 @@ class RemoteError(FlowctlError):
     http_status = 502
 
 
+class UnreachableError(RemoteError):
+    """A component registry does not answer, or broke off: no network, a wrong address, a proxy, its certificate."""
+
+    code = "unreachable"
+    exit_code = 90
+
+
+class UnauthorizedError(RemoteError):
+    """A component registry wants to know who asks: there is no token, or one that is unknown, expired or revoked."""
+
+    code = "unauthorized"
+    exit_code = 91
+
+
+class ForbiddenError(RemoteError):
+    """A component registry knows who asks, and does not allow it."""
+
+    code = "forbidden"
+    exit_code = 92
+
+
+class NotFoundError(RemoteError):
+    """A component registry has nothing of that name, or does not show it to who asks."""
+
+    code = "not-found"
+    exit_code = 93
+
+
+class ConflictError(RemoteError):
+    """A component registry has something else under that name already, or is in a state that does not allow it."""
+
+    code = "conflict"
+    exit_code = 94
+
+
+class BuildFailedError(RemoteError):
+    """A build in a component registry failed or was cancelled there."""
+
+    code = "build-failed"
+    exit_code = 95
+
+
 class PluginError(FlowctlError):
     """A plugin breaks the contract: unknown hook, wrong arguments, wrong answer, several providers."""
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from flowctl_core import reproduce
+from flowctl_core.client.session import Session
 from flowctl_core.client.versions import Reference, RegistryClient, Version
+from flowctl_core.connection import Connection
 from flowctl_core.errors import RemoteError, SourceError
 from flowctl_core.job import Engine, Options
 from flowctl_core.models import Progress
@@ -25,8 +27,7 @@ _SIGNED = f"{CONTAINERS}/: it carries signatures; {BUILD_INFO} has the digests o
 
 def reproduce_published(
     reference: Reference,
-    registry: str,
-    token: str | None,
+    registry: Connection,
     engine: Engine,
     options: Options,
     progress: Progress,
@@ -39,8 +40,9 @@ def reproduce_published(
     and SourceError when the source cannot be had.
     """
     started = time.monotonic()
-    progress.step(f"asking {registry} for {reference}")
-    with RegistryClient(registry, token) as client:
+    progress.step(f"asking {registry.url} for {reference}")
+    with Session(registry) as session:
+        client = RegistryClient(session)
         version = client.version(reference)
         again = _record(client, reference, version)
     workspace = reproduce.new_workspace(engine)

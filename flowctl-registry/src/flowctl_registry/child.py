@@ -8,9 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from pydantic import SecretStr
 
@@ -18,6 +21,7 @@ from flowctl_registry.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 _PAUSE_S = 1.0
+_LOOK_S = 0.5
 _END_S = 40
 END = signal.SIGUSR1
 """Ends a child: SIGTERM and SIGINT may be for the whole group, and must not end it before those that need it."""
@@ -26,18 +30,27 @@ END = signal.SIGUSR1
 class Child:
     """A context manager: inside it a module of ours runs as a process, `what` in the logs.
 
-    The settings reach it by a pipe, where nobody else can read them; it takes them with `told`, and ends by END. It
-    starts after `after_s`, when others need the processor first. With `listens`, a child that ends with an error before
-    that socket is there cannot start: `serve` ends too.
+    The settings reach it by a file without a name, where nobody else can read them; it takes them with `told`, and ends
+    by END. It starts after `after_s`, when others need the processor first. With `listens`, a child that ends with an
+    error before that socket is there cannot start: `serve` ends too. With `when`, a child that ended without an error
+    had nothing to do: it is started again when there is something.
     """
 
     def __init__(
-        self, settings: Settings, module: str, what: str, *, after_s: float = 0, listens: Path | None = None
+        self,
+        settings: Settings,
+        module: str,
+        what: str,
+        *,
+        after_s: float = 0,
+        listens: Path | None = None,
+        when: Callable[[], bool] | None = None,
     ) -> None:
         self._module = module
         self._what = what
         self._after_s = after_s
         self._socket = listens
+        self._when = when
         self._told = json.dumps({"parent": os.getpid(), "settings": settings.model_dump()}, default=_plain).encode()
         self._ending = threading.Event()
         self.gave_up = False
@@ -64,15 +77,12 @@ class Child:
             self._process.kill()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        reading, writing = os.pipe()
-        process = subprocess.Popen([sys.executable, "-m", self._module], stdin=reading)
-        os.close(reading)
-        try:
-            with os.fdopen(writing, "wb") as pipe:
-                pipe.write(self._told)
-        except OSError:
-            _LOG.warning("the %s ended before it was told what to do", self._what)
-        return process
+        # The server beside us forks at any moment, and the fork has every pipe that we have just made: who waits for a
+        # pipe's end waits for ever. So the settings are a file, and without close_fds Popen makes no pipe of its own.
+        with _nameless() as file:
+            file.write(self._told)
+            file.seek(0)
+            return subprocess.Popen([sys.executable, "-m", self._module], stdin=file, close_fds=False)
 
     def _watch(self) -> None:
         if self._ending.wait(self._after_s):
@@ -88,8 +98,13 @@ class Child:
                 self.gave_up = True
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
-            _LOG.error("the %s ended (code %d); starting it again", self._what, code)
             self._process = None
+            if code != 0 or self._when is None:
+                _LOG.error("the %s ended (code %d); starting it again", self._what, code)
+                continue
+            while not self._when():
+                if self._ending.wait(_LOOK_S):
+                    return
 
 
 def told() -> tuple[Settings, int]:
@@ -98,6 +113,12 @@ def told() -> tuple[Settings, int]:
         signal.signal(each, signal.SIG_IGN)
     received = json.load(sys.stdin)
     return Settings.model_validate(received["settings"]), received["parent"]
+
+
+def _nameless() -> IO[bytes]:
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("settings"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _plain(value: object) -> object:

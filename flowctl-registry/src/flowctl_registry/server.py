@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from granian.constants import Interfaces, SSLProtocols
@@ -21,6 +22,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from flowctl_core.errors import ConfigError, FlowctlError
+from flowctl_registry.builds.wanted import is_wanted
 from flowctl_registry.child import Child
 from flowctl_registry.observability.folder import forget_dead, prepare
 from flowctl_registry.observability.logs import configure
@@ -71,7 +73,10 @@ def serve(settings: Settings) -> None:
             listens = settings.socket
             signer = children.enter_context(Child(settings, "flowctl_registry.signer", "signer", listens=listens))
         if settings.builds.embedded_slots:
-            children.enter_context(Child(settings, "flowctl_registry.builds", "worker", after_s=_WORKER_AFTER_S))
+            # Its engine takes 90 MB: with a database beside it that can be asked cheaply, it is there while it works.
+            when = partial(is_wanted, settings.own_database) if settings.database_url is None else None
+            worker = Child(settings, "flowctl_registry.builds", "worker", after_s=_WORKER_AFTER_S, when=when)
+            children.enter_context(worker)
         try:
             server.serve(target_loader=_loader(settings, ending), wrap_loader=False)
         except (OSError, RuntimeError) as error:

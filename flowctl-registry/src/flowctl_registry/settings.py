@@ -139,6 +139,8 @@ class Builds(Section):
 
     embedded_slots: int = Field(2, ge=0)
     """Builds that the worker inside `serve` does at the same time; 0: `serve` has none."""
+    idle_s: float = Field(300, gt=0)
+    """The worker inside `serve` ends when it had nothing to do for so long, and comes back when there is something."""
     running_per_namespace: int = Field(4, ge=0)
     """Builds of one namespace at the same time; 0 is no limit."""
     queued_per_namespace: int = Field(200, ge=0)
@@ -225,7 +227,7 @@ class Sandbox(Section):
     user: str = "nobody"
     """Name or number of the user that builds run as where the service is root."""
     image: str | None = None
-    """Image for builds in Docker; it has Python 3.11 or newer, and all that builds need."""
+    """Image for builds in Docker; it has Python 3.11 or newer, git, tar, libstdc++, and all that builds need."""
     cgroup: Path | None = None
     """A control group (version 2) that was delegated for builds; default: the service's own."""
     cpu_s: float = Field(7_200, gt=0)
@@ -297,7 +299,12 @@ class Settings(Section):
         """The SQLAlchemy URL, with its password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{self.data.absolute()}/registry.db"
+        return f"sqlite:///{self.own_database}"
+
+    @property
+    def own_database(self) -> Path:
+        """The file in the data folder, where no other database is named."""
+        return self.data.absolute() / "registry.db"
 
     @property
     def blobs(self) -> str:

@@ -14,14 +14,17 @@ from urllib.parse import unquote
 
 import pytest
 
+from flowctl_core.client.session import Patience, Session
 from flowctl_core.client.versions import Reference, RegistryClient, parse_reference
-from flowctl_core.errors import RemoteError, SourceError, UsageError
+from flowctl_core.connection import Connection, connect
+from flowctl_core.errors import RemoteError, SourceError, UnreachableError, UsageError
 from flowctl_core.job import Options
 from flowctl_core.models import Platform
 from flowctl_core.models.reproduction import ReproductionReport
 from flowctl_core.reproduce_published import reproduce_published
 from flowctl_core.store.git_checkout import check_out
 
+NOWHERE, HASTE = Connection("http://127.0.0.1:9"), Patience(attempts=1)
 WORDS = Reference("team", "words", "1.2.3")
 BASE = "/v1/components/team/words/1.2.3"
 
@@ -96,7 +99,7 @@ def published(bench, site: Site, tmp_path: Path) -> Site:
 
 
 def _again(bench, site: Site, **given: object) -> ReproductionReport:
-    return reproduce_published(WORDS, site.url, None, bench.engine, Options(), bench, **given)
+    return reproduce_published(WORDS, Connection(site.url), bench.engine, Options(), bench, **given)
 
 
 def test_the_published_digests_come_out_again(bench, published: Site) -> None:
@@ -178,25 +181,25 @@ def test_a_component_without_a_file_has_its_name_from_the_record(bench, publishe
 def test_what_the_registry_does_not_have_is_told(bench, site: Site) -> None:
     with pytest.raises(RemoteError, match=r"has no team/words@1\.2\.3, or does not show it"):
         _again(bench, site)
-    with pytest.raises(RemoteError, match=r"127\.0\.0\.1:9 does not answer"), RegistryClient("http://127.0.0.1:9") as c:
-        c.version(WORDS)
+    with pytest.raises(UnreachableError, match=r"127\.0\.0\.1:9 does not answer"), Session(NOWHERE, HASTE) as session:
+        RegistryClient(session).version(WORDS)
     site.pages[BASE] = b"<html>"
-    with pytest.raises(RemoteError, match="is no document of a version"):
+    with pytest.raises(RemoteError, match="is no document of a registry"):
         _again(bench, site)
 
 
 def test_a_token_is_not_given_to_where_the_registry_sends(site: Site) -> None:
     site.pages["/elsewhere"] = b'{"version": "1.2.3"}'
-    site.redirects[BASE] = f"{site.url}/elsewhere"
-    with RegistryClient(site.url, "flowctl_secret") as client:
-        assert client.version(WORDS).version == "1.2.3"
+    site.redirects[BASE] = f"{site.url.replace('127.0.0.1', 'localhost')}/elsewhere"
+    with Session(Connection(site.url, "flowctl_secret")) as session:
+        assert RegistryClient(session).version(WORDS).version == "1.2.3"
     assert site.asked == [(BASE, "Bearer flowctl_secret"), ("/elsewhere", None)]
 
 
 def test_only_tls_or_this_machine_is_asked() -> None:
     for url in ("http://registry.example.org", "file:///etc", "registry.example.org"):
         with pytest.raises(UsageError, match="is no registry that can be asked"):
-            RegistryClient(url)
+            connect(url)
 
 
 @pytest.mark.parametrize("text", ["words", "team/words", "team/words@", "../words@1.0", "team/words@1/2", "a/b/c@1"])

@@ -10,15 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.conftest import find_shared_data
 from tests.registry.client import Client
 
-PAYLOADS = Path(__file__).parents[2] / "projects" / "github-webhooks"
 SECRET = "a secret of the registry"
+
+
+def payloads() -> Path:
+    """The folder of what GitHub delivered, which is not ours to keep."""
+    return find_shared_data() / "github-webhooks"
 
 
 def load(name: str) -> dict[str, Any]:
     """A payload as GitHub delivered it."""
-    return json.loads((PAYLOADS / f"{name}.json").read_bytes())
+    return json.loads((payloads() / f"{name}.json").read_bytes())
 
 
 def deliver(

@@ -9,14 +9,16 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, select
 
 from build_farm import runs
-from flowctl_registry.database.build_tables import builds, workers
+from flowctl_registry.builds.wanted import is_wanted
+from flowctl_registry.database.build_tables import builds, hook_messages, hooks, sources, workers
 from flowctl_registry.database.engine import now, open_engine, reading, writing
 from flowctl_registry.settings import load_settings
 from registry_instance import PROGRAM, Registry
@@ -41,7 +43,7 @@ def child_of(pid: int) -> int | None:
     return None
 
 
-def wait(what: Callable[[], Any], timeout_s: float = 40) -> Any:
+def wait(what: Callable[[], Any], timeout_s: float = 120) -> Any:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         found = what()
@@ -99,6 +101,40 @@ def test_serve_does_builds_and_starts_its_worker_again(embedded: Registry) -> No
     serve.process.wait()
     wait(lambda: not runs(third))
     engine.dispose()
+
+
+def test_the_worker_is_there_while_there_is_work(open_registry: Callable[..., Any], backend: str) -> None:
+    if backend != "sqlite":
+        return  # it stays: only the database in the folder can be asked without a worker
+    with open_registry(builds__embedded_slots=1, builds__tries=1, builds__idle_s=0.5) as registry:
+        engine, serve = engine_of(registry), registry.api[0]
+
+        def comes_and_goes(change: Callable[[Connection], Any]) -> None:
+            writing(engine, change)
+            assert is_wanted(registry.data / "registry.db")
+            wait(lambda: not is_wanted(registry.data / "registry.db"))
+            wait(lambda: child_of(serve.pid) is None)
+
+        wait(lambda: "nothing to do, and ends" in serve.text())
+        wait(lambda: child_of(serve.pid) is None)
+        assert ended(engine, queue(engine)).state == "failed"
+        wait(lambda: child_of(serve.pid) is None)
+        namespace, moment = registry.namespace(), datetime.now(UTC)
+        hook = {"id": "a" * 32, "namespace": namespace, "url": "https://nowhere.invalid/", "secret": "whsec_AAAA"}
+        message = {"id": "b" * 32, "hook_id": hook["id"], "body": {}, "created_at": moment, "due_at": moment}
+        writing(engine, lambda c: c.execute(insert(hooks).values(events=[], created_at=moment, **hook)))
+        comes_and_goes(lambda c: c.execute(insert(hook_messages).values(**message)))
+        url = "https://nowhere.invalid/x"
+        source = {"namespace": namespace, "name": "greeting", "kind": "component", "repository": url}
+        source |= {"repository_key": "nowhere.invalid/x", "created_at": moment, "due_at": moment}
+        comes_and_goes(lambda c: c.execute(insert(sources).values(**source)))
+        assert "starting it again" not in serve.text()
+        engine.dispose()
+
+
+def test_a_database_that_is_silent_is_no_reason_to_end(tmp_path: Path) -> None:
+    assert is_wanted(tmp_path / "none.db")
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_a_worker_beside_a_registry_without_one(open_registry: Callable[..., Any], tmp_path: Path) -> None:

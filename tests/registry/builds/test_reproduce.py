@@ -45,4 +45,4 @@ def test_a_published_version_is_reproduced_from_its_repository(yard: Yard, tmp_p
     assert report["differences"] == [] and report["reproduced"] is True and code == 0, report
     assert report["compared"] > 8 and report["made_with"] == []
     code, report = reproduce(f"{namespace}/greeting@9.9.9")
-    assert code == 46 and report["error"]["code"] == "remote"
+    assert code == 93 and report["error"]["code"] == "not-found"

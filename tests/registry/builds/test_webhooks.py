@@ -17,7 +17,7 @@ from flowctl_registry.database.build_tables import builds
 from flowctl_registry.database.engine import open_engine, reading, writing
 from flowctl_registry.settings import load_settings
 
-from .hooks_client import PAYLOADS, SECRET, deliver, load, pushed, released
+from .hooks_client import SECRET, deliver, load, payloads, pushed, released
 
 OWN = "a secret of one source"
 
@@ -91,11 +91,66 @@ def test_a_published_release_starts_a_build(scene: Scene) -> None:
     assert (row.ref, row.version, row.commit) == ("refs/tags/v1.2.0", "1.2.0", None)
 
 
-@pytest.mark.parametrize("name", sorted(file.stem for file in PAYLOADS.glob("*.json")))
-def test_payloads_as_delivered_are_understood(scene: Scene, name: str) -> None:
-    answer = deliver(scene.client, name.split("-")[0].removesuffix(".payload"), load(name))
+NOT_FOR_BUILDS, NO_RELEASE = "nothing is built for this event", "no release was published"
+DELETED, BRANCH = "the tag was deleted", "it is no tag"
+ANSWERS: dict[str, str | None] = {
+    "create-payload": NOT_FOR_BUILDS,
+    "create-with-description.payload": NOT_FOR_BUILDS,
+    "create-with-installation.payload": NOT_FOR_BUILDS,
+    "create-with-organization.payload": NOT_FOR_BUILDS,
+    "delete-payload": NOT_FOR_BUILDS,
+    "delete-with-installation.payload": NOT_FOR_BUILDS,
+    "delete-with-organization.payload": NOT_FOR_BUILDS,
+    "ping-payload": "a ping",
+    "ping-with-app_id.payload": "a ping",
+    "ping-with-organization.payload": "a ping",
+    "push-1.payload": DELETED,
+    "push-payload": DELETED,
+    "push-with-installation.payload": DELETED,
+    "push-with-new-branch.payload": BRANCH,
+    "push-with-no-username-committer.payload": BRANCH,
+    "push-with-organization.payload": DELETED,
+    "release-created.payload": NO_RELEASE,
+    "release-created.with-discussion-url.payload": NO_RELEASE,
+    "release-created.with-installation.payload": NO_RELEASE,
+    "release-deleted.payload": NO_RELEASE,
+    "release-deleted.with-reactions.payload": NO_RELEASE,
+    "release-edited.payload": NO_RELEASE,
+    "release-edited.with-reactions.payload": NO_RELEASE,
+    "release-prereleased.payload": NO_RELEASE,  # `published` comes with it
+    "release-prereleased.with-discussion-url.payload": NO_RELEASE,
+    "release-published.payload": None,
+    "release-published.with-discussion-url.payload": None,
+    "release-released": NO_RELEASE,
+}
+"""Why each payload, as GitHub delivered it, starts no build; None: it starts one."""
+
+
+@pytest.fixture(scope="module")
+def delivered_from(registry: Registry) -> Scene:
+    """The component of the repository that the payloads name."""
+    namespace = registry.namespace()
+    made = Scene(registry, registry.client(), namespace, "https://github.com/Codertocat/Hello-World.git")
+    made.register(tag_pattern="*")
+    return made
+
+
+def test_each_payload_has_its_answer() -> None:
+    assert sorted(ANSWERS) == sorted(file.stem for file in payloads().glob("*.json"))
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+def test_payloads_as_delivered_are_understood(delivered_from: Scene, name: str) -> None:
+    answer = deliver(delivered_from.client, name.partition("-")[0], (payloads() / f"{name}.json").read_bytes())
     assert answer.status_code == 200, answer.text
-    assert answer.json()["builds"] == []
+    told, reason = answer.json(), ANSWERS[name]
+    rows = delivered_from.builds()
+    if reason is None:
+        (row,) = rows
+        assert told["builds"] == [row.id]
+        assert (row.ref, row.version, row.commit) == ("refs/tags/0.0.1", "0.0.1", None)
+    else:
+        assert told["builds"] == [] and told["ignored"] == [reason]
 
 
 @pytest.mark.parametrize("order", ["push first", "release first"])

@@ -10,7 +10,23 @@ import typer
 from typer.core import TyperGroup
 
 import flowctl_core
-from flowctl_core.cli import build_host, cache, component, config, dev, doctor, keys, plugin, schema, trust, verify, why
+from flowctl_core.cli import (
+    build,
+    build_host,
+    bundle,
+    cache,
+    component,
+    config,
+    dev,
+    doctor,
+    keys,
+    login,
+    plugin,
+    schema,
+    trust,
+    verify,
+    why,
+)
 from flowctl_core.cli.console import machine_readable, say_aside
 from flowctl_core.cli.failure import exit_code
 from flowctl_core.cli.global_flags import accept_everywhere
@@ -18,7 +34,24 @@ from flowctl_core.cli.global_options import GLOBAL, LogLevel, OutputFormat
 from flowctl_core.cli.options import Output
 from flowctl_core.errors import UsageError
 
-_ORDER = ("component", "dev", "verify", "why", "keys", "trust", "plugin", "cache", "config", "schema", "doctor")
+_ORDER = (
+    "component",
+    "bundle",
+    "dev",
+    "login",
+    "logout",
+    "whoami",
+    "build",
+    "verify",
+    "why",
+    "keys",
+    "trust",
+    "plugin",
+    "cache",
+    "config",
+    "schema",
+    "doctor",
+)
 """Of the commands in the help: what people do every day first."""
 
 
@@ -42,7 +75,12 @@ app = typer.Typer(
     help="Build components of data pipelines: the same plugins here and in the registry.",
 )
 app.add_typer(component.app, name="component")
+app.add_typer(bundle.app, name="bundle")
 app.command("dev", short_help="Run a pipeline here; edit, and it runs.")(dev.dev)
+app.command("login", short_help="Sign in to a registry and pin its trust root.")(login.login)
+app.command("logout", short_help="Forget the token of a registry.")(login.logout)
+app.command("whoami", short_help="Show whom a registry takes you for.")(login.whoami)
+app.add_typer(build.app, name="build")
 app.command("verify", short_help="Check signatures and provenance against your policy.")(verify.verify)
 app.command("why", short_help="Tell where something comes from, and what of that is proved.")(why.why)
 app.add_typer(keys.app, name="keys")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flowctl_core.cli import install as store
 from flowctl_core.cli.console import counted, emit, say, say_aside
 from flowctl_core.cli.options import FailOn, Language, Main, Output, PathArgument, Verbose
 
@@ -270,6 +271,42 @@ def sign(
 
 
 @app.command()
+def publish(
+    path: PathArgument = Path(),
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Where it belongs.", show_default="component.yaml's")
+    ] = None,
+    version: Annotated[
+        str | None, typer.Option("--version", help="Version that it must be.", show_default="component.yaml's")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the build to its end.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show everything, and change nothing.")] = False,
+    registry: Annotated[
+        str | None,
+        typer.Option("--registry", help="Address of the registry.", show_default="of the namespace", metavar="URL"),
+    ] = None,
+    remote: Annotated[
+        str | None, typer.Option("--remote", help="Git remote to push to.", show_default="the branch's, or origin")
+    ] = None,
+    repository: Annotated[
+        str | None,
+        typer.Option("--repository", help="Where the registry fetches.", show_default="the remote", metavar="URL"),
+    ] = None,
+    move_source: Annotated[
+        bool, typer.Option("--move-source", help="Build it from this repository from now on, not from another.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show steps, not what they print.")] = False,
+    output: Output = None,
+) -> None:
+    """Push commit and tag, let the registry build it for every platform, and follow that."""
+    from flowctl_core.cli.publishing import Flags, publish_component
+    from flowctl_core.cli.session import absolute
+
+    flags = Flags(namespace, version, registry, remote, repository, move_source, wait, dry_run, quiet)
+    publish_component(absolute(path), flags)
+
+
+@app.command()
 def clean(path: PathArgument = Path(), language: Language = None, output: Output = None) -> None:
     """Remove what build made, and nothing else."""
     from flowctl_core.cli.progress import PlainProgress
@@ -351,3 +388,6 @@ def validate(path: PathArgument = Path(), output: Output = None) -> None:
         from flowctl_core.errors import SpecError
 
         raise typer.Exit(SpecError.exit_code)
+
+
+store.register(app)

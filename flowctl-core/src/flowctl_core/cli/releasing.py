@@ -183,17 +183,13 @@ class Published(NamedTuple):
 
 
 def _reproduce_published(wanted: Published, engine: Engine, options: Options, progress: Progress) -> ReproductionReport:
+    from flowctl_core.client.registries import Registries
     from flowctl_core.client.versions import parse_reference
     from flowctl_core.reproduce_published import reproduce_published
 
-    reference, settings = parse_reference(wanted.reference), engine.config.registry
-    registry = wanted.registry or settings.url
-    if registry is None:
-        raise UsageError("no registry is named", hint="Add --registry https://HOST, or set registry.url.")
-    token = settings.auth.token.get_secret_value() if settings.auth.token is not None else None
-    if wanted.registry is not None and wanted.registry.rstrip("/") != (settings.url or "").rstrip("/"):
-        token = os.environ.get("FLOWCTL_TOKEN")  # what the configuration holds is for the registry that it names
-    return reproduce_published(reference, registry, token, engine, options, progress, checkout=wanted.checkout)
+    reference = parse_reference(wanted.reference)
+    registry = Registries(engine.config, named=wanted.registry).of(reference.namespace, alone=True)
+    return reproduce_published(reference, registry, engine, options, progress, checkout=wanted.checkout)
 
 
 def reproduce_release(

@@ -45,7 +45,7 @@ def test_component(engine: Engine, options: Options, root: Path, *, verbose: boo
     for warning in dict.fromkeys(job.warnings):
         warn(warning)
     findings = interface_findings(job)
-    error = _verdict(job, report, findings)
+    error = verdict(job, report, findings)
     if machine_readable():
         emit(_document(job, report, findings, error).model_dump(mode="json"))
         return error.exit_code if error is not None else 0
@@ -84,7 +84,8 @@ def _show(job: Job, report: TestReport) -> None:
         say(f"{job.plan.component}: {report.tool} {verdict} in {took}; it reports no counts")
 
 
-def _verdict(job: Job, report: TestReport | None, findings: list[str]) -> FlowctlError | None:
+def verdict(job: Job, report: TestReport | None, findings: list[str]) -> FlowctlError | None:
+    """What is wrong: failed tests, none at all, or an interface that is not as declared; None when all is well."""
     name = job.plan.component
     if report is None or is_empty(report):
         return NoTestsError(f"{name} has no tests", hint=NO_TESTS_HINT.format(language=job.plan.language))

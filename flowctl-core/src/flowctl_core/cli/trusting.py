@@ -30,7 +30,7 @@ def pin_root(registry: str, fingerprint: str | None, root: Path | None, *, repla
     else:
         data = pinning.offered_root(registry, fingerprint)
         if fingerprint is None:
-            _confirm(registry, pinning.fingerprint_of(data))
+            confirm_root(registry, pinning.fingerprint_of(data))
     report = pinning.pin(registry, data, replace=replace)
     if emit(report.model_dump(mode="json")):
         return
@@ -99,7 +99,8 @@ def _only_one() -> str:
     raise TrustError("several registries are pinned", hint=f"Name one of {', '.join(known)}.")
 
 
-def _confirm(registry: str, fingerprint: str) -> None:
+def confirm_root(registry: str, fingerprint: str) -> None:
+    """Ask whether a root is the right one. Raises TrustError when nobody says so."""
     if GLOBAL.yes:
         return
     question = (

@@ -18,6 +18,7 @@ from flowctl_core.errors import TrustError, UsageError
 from flowctl_core.models.policy import NamespaceRule, Policy, PolicyKey, SignerRule
 from flowctl_core.models.signing import TrustedKey, TrustMaterial
 from flowctl_core.models.verification import VerificationReport, VerifiedSubject
+from flowctl_core.sign.provenance import LOCAL_BUILDER, REGISTRY_BUILDER
 from flowctl_core.verify.checks import Evidence, Outcome, coverage, run_checks
 from flowctl_core.verify.file import gather_file
 from flowctl_core.verify.layout import gather_layout, is_layout
@@ -113,7 +114,7 @@ def _policy(asked: Asked) -> tuple[Policy, TrustMaterial, str]:
 
 def _anything_by(signer: SignerRule, keys: dict[str, PolicyKey]) -> Policy:
     """What the options stand for: this one signer, for any component, with the attestations that are there."""
-    rule = NamespaceRule(pattern="**", signers=(signer,), require=())
+    rule = NamespaceRule(pattern="**", signers=(signer,), builders=(LOCAL_BUILDER, REGISTRY_BUILDER), require=())
     return Policy(schema=1, keys=keys, namespaces=(rule,))
 
 

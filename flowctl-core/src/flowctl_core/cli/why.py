@@ -11,7 +11,9 @@ from flowctl_core.cli.options import Output
 
 
 def why(
-    target: Annotated[str, typer.Argument(help="File, release folder, or image reference.", show_default=False)],
+    target: Annotated[
+        str, typer.Argument(help="File, release folder, image reference, or build in a registry.", show_default=False)
+    ],
     policy: Annotated[
         Path | None, typer.Option("--policy", help="Policy file.", show_default="~/.flowctl/policy.yaml")
     ] = None,
@@ -21,7 +23,18 @@ def why(
     name: Annotated[str | None, typer.Option("--name", help="Component that it must be.")] = None,
     output: Output = None,
 ) -> None:
-    """Tell who built it, from which commit, with which plugins and tools, and what of that was verified."""
+    """Tell who built it, from which commit, with which plugins and tools, and what of that was verified.
+
+    Of a build in a registry: what it waits for, how far it is, or why it failed.
+    """
+    if len(target) == 32 and not Path(target).exists():
+        from flowctl_core.client.builds import is_build
+
+        if is_build(target):
+            from flowctl_core.cli.remote_builds import explain as explain_build
+
+            explain_build(target)
+            return
     from flowctl_core.cli.explaining import explain
     from flowctl_core.cli.verifying import Asked
 

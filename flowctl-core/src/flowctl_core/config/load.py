@@ -190,6 +190,10 @@ def effective_values(loaded: LoadedConfig) -> list[tuple[str, object, str]]:
                     rows.extend(walk(section, f"{key}.{entry}."))
             elif isinstance(value, BaseModel):
                 rows.extend(walk(value, f"{key}."))
+            elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+                origin = loaded.origins.get(key, "default")
+                for number, section in enumerate(value):
+                    rows.extend((name, text, origin) for name, text, _ in walk(section, f"{key}[{number}]."))
             else:
                 shown = "********" if isinstance(value, SecretStr) else value
                 rows.append((key, shown, loaded.origins.get(key, "default")))

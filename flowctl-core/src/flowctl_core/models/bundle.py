@@ -47,11 +47,15 @@ class BundleComponent(Document):
     """One component of the bundle."""
 
     name: Name = Field(description="Name.")
-    path: Text | None = Field(None, description="Folder, relative to bundle.yaml.")
+    path: Text | None = Field(
+        None, description="Folder, relative to bundle.yaml; without one it is a published component at `version`."
+    )
     type: Literal["source", "processor", "sink", "consumer"] | None = Field(None, description="Place in a pipeline.")
     language: Text | None = Field(None, description="Language.")
     version: Version | None = Field(None, description="Semantic version.")
     description: Text | None = Field(None, description="What it does, in a line.")
+    namespace: Name | None = Field(None, description="Namespace in the registry, where it is not the bundle's.")
+    depends_on: Texts = Field((), description="Names of components that are built before it.")
     input_event_types: Texts = Field((), alias="inputEventTypes", description="Event types it takes.")
     output_event_types: Texts = Field((), alias="outputEventTypes", description="Event types it gives.")
     input_schemas: tuple[NamedSchema, ...] = Field((), alias="inputSchemas", description="Schemas it takes.")
@@ -108,7 +112,7 @@ class BundleBuild(Document):
     parallel: bool | None = Field(None, description="false: one after another.")
     cache: bool | Text | None = Field(None, description="How the cache is used.")
     dependencies: BundleDependencies | None = Field(None, description="What must be installed to build.")
-    order: Texts = Field((), description="Names of components, in the order they are built.")
+    order: Texts = Field((), description="Names of components that are built one after another, in this order.")
     environment: dict[str, VariableText] = Field({}, description="Variables set for all builds.")
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
 from flowctl_core.models.plan import LanguageSettings
 from flowctl_core.models.platform import Platform
@@ -65,6 +66,38 @@ class RegistryConfig(_Section):
 
     url: str | None = Field(None, description="Base URL, for example https://registry.example.org.")
     auth: RegistryAuth = RegistryAuth()
+
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def check_registry_url(value: str) -> str:
+    """An address with TLS or on this machine, without a slash at its end. Raises ValueError."""
+    parts = urlsplit(value)
+    plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
+    if not parts.hostname or parts.username or parts.query or parts.fragment or (parts.scheme != "https" and not plain):
+        raise ValueError("write https://HOST or https://HOST/PATH")
+    return value.rstrip("/")
+
+
+class RegistryEntry(_Section):
+    """A registry of its own rules, beside the one at `registry.url` or in place of parts of it."""
+
+    url: Annotated[str, AfterValidator(check_registry_url)] = Field(
+        description="Base URL; settings for `registry.url` itself are written under the same URL."
+    )
+    namespaces: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*\*?$", max_length=100)], ...] = (
+        Field((), description="Namespaces that only this registry answers; `acme-*` stands for all that begin so.")
+    )
+    private: bool = Field(False, description="Never ask it without a token.")
+    mirrors: tuple[Annotated[str, AfterValidator(check_registry_url)], ...] = Field(
+        (),
+        description="Addresses that have the same files; what they send is held against the registry's signed index.",
+    )
+    ca: Folder | None = Field(None, description="File (PEM) of certificate authorities that it may be certified by.")
+    proxy: SecretStr | None = Field(
+        None, description="Proxy, `http://[USER:PASSWORD@]HOST:PORT`; else HTTPS_PROXY and NO_PROXY count."
+    )
 
 
 class LocalBuildConfig(_Section):
@@ -129,4 +162,5 @@ class Config(_Section):
     """flowctl's configuration: `~/.flowctl/config.yaml`, overridden by environment variables and flags."""
 
     registry: RegistryConfig = RegistryConfig()
+    registries: tuple[RegistryEntry, ...] = Field((), description="Registries by namespace.")
     build: BuildConfig = Field(default_factory=BuildConfig)

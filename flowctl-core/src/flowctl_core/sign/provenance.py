@@ -14,6 +14,8 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://flowctl.dev/build/v1"
 LOCAL_BUILDER = "https://flowctl.dev/builder/local"
 """Somebody's own machine: nobody vouches for it but the key's owner."""
+REGISTRY_BUILDER = "https://flowctl.dev/builder/registry"
+"""A registry's build service: sandboxed, without keys. Which registry, the key says that signed."""
 
 
 def provenance(released: Released, builder_id: str) -> dict[str, Any]:

@@ -116,6 +116,9 @@ def _bundle_references(spec: dict[str, Any]) -> Iterator[tuple[Path, str]]:
         yield ("spec", "resources", name), name
     for index, name in enumerate(_list(_mapping(spec.get("build")).get("order"))):
         yield ("spec", "build", "order", index), str(name)
+    for index, component in enumerate(_list(spec.get("components"))):
+        for place, name in enumerate(_list(_mapping(component).get("depends_on"))):
+            yield ("spec", "components", index, "depends_on", place), str(name)
     for index, template in enumerate(_list(spec.get("templates"))):
         for step, item in enumerate(_list(_mapping(template).get("components"))):
             for name in _mapping(item):

@@ -46,10 +46,12 @@ def component_yaml(
         "kind: ComponentSpec",
         "",
         "metadata:",
-        f"  name: {_text(name)}",
-        f"  version: {_text(version)}",
-        f"  description: {_text(description or f'TODO: say in a line what this {type} does')}",
-        f"  namespace: {_text(namespace)}" if namespace else "  # namespace: my-team        # where it is published",
+        f"  name: {yaml_text(name)}",
+        f"  version: {yaml_text(version)}",
+        f"  description: {yaml_text(description or f'TODO: say in a line what this {type} does')}",
+        f"  namespace: {yaml_text(namespace)}"
+        if namespace
+        else "  # namespace: my-team        # where it is published",
         "  # license: Apache-2.0       # SPDX expression",
         "  # repository: https://…     # where its source lives",
         "  # tags: [stellar, events]",
@@ -60,8 +62,8 @@ def component_yaml(
     ]
     if language:
         lines += ["  # Found by detection. `main` says which program, where there are several.", "  languages:"]
-        lines += [f"    - name: {_text(language)}"]
-        lines += [f"      main: {_text(main)}"] if main else ["      # main: path/of/the/entry/point"]
+        lines += [f"    - name: {yaml_text(language)}"]
+        lines += [f"      main: {yaml_text(main)}"] if main else ["      # main: path/of/the/entry/point"]
         lines += [
             "      # build:",
             "      #   native:",
@@ -89,7 +91,7 @@ def component_yaml(
         "",
         "  # Platforms that a release is built for, as os/arch.",
         "  platforms:",
-        *(f"    - {_text(platform)}" for platform in platforms),
+        *(f"    - {yaml_text(platform)}" for platform in platforms),
     ]
     text = "\n".join(lines) + "\n"
     loaded = parse_component(text.encode())
@@ -101,7 +103,7 @@ def component_yaml(
 def _events(key: str, types: Sequence[str], example: str) -> list[str]:
     if not types:
         return [f"    {key}: []".ljust(27) + f"# for example: [{example}]"]
-    return [f"    {key}:", *(f"      - {_text(name)}" for name in types)]
+    return [f"    {key}:", *(f"      - {yaml_text(name)}" for name in types)]
 
 
 def _config(config: Mapping[str, Mapping[str, object]]) -> list[str]:
@@ -116,12 +118,12 @@ def _config(config: Mapping[str, Mapping[str, object]]) -> list[str]:
         ]
     lines = ["    config:                  # what users can set; handed over as environment variables"]
     for key, fields in config.items():
-        lines.append(f"      {_text(key)}:")
+        lines.append(f"      {yaml_text(key)}:")
         lines += [f"        {name}: {json.dumps(value, ensure_ascii=False)}" for name, value in fields.items()]
     return lines
 
 
-def _text(value: str) -> str:
+def yaml_text(value: str) -> str:
     """A scalar that every YAML reader takes for text; quoted unless it plainly is a word."""
     word = value.replace("-", "").replace("/", "").replace("_", "").replace(".", "")
     plain = word.isascii() and word.isalnum() and value[0].isalpha()

@@ -27,6 +27,7 @@ from tuf.api.exceptions import (
 from tuf.api.metadata import Metadata, Root, Snapshot, TargetFile, Targets, Timestamp
 from tuf.ngclient import Updater, UpdaterConfig
 
+from flowctl_core.connection import Connection
 from flowctl_core.errors import StoreError, TrustError
 from flowctl_core.models.signing import TrustMaterial
 from flowctl_core.models.trust import ComponentIndex, TrustDocument, TrustedKeys, TrustState
@@ -60,13 +61,21 @@ class TrustStore:
     """What may be believed of one registry. A context manager; the registry is asked once, on first use."""
 
     def __init__(
-        self, registry: str, *, home: Path | None = None, offline: bool = False, patience: Patience | None = None
+        self,
+        registry: str,
+        *,
+        home: Path | None = None,
+        offline: bool = False,
+        patience: Patience | None = None,
+        connection: Connection | None = None,
     ) -> None:
-        """`registry`: http(s) address or folder whose root was pinned. `offline`: do not ask it."""
+        """`registry`: http(s) address or folder whose root was pinned. `offline`: do not ask it. `connection`: how the
+        registry is reached whose trust repository this is; without its token private namespaces have no index."""
         self.registry = normal(registry)
         self._folder = folder_of(self.registry, home)
         self._offline = "asked not to" if offline else None
         self._patience = patience
+        self._connection = connection
         self._fetcher: HttpFetcher | FolderFetcher | None = None
         self._updater: Updater | None = None
         self._copy: tempfile.TemporaryDirectory[str] | None = None
@@ -229,7 +238,7 @@ class TrustStore:
 
     def _asked(self, root: bytes) -> Updater:
         sweep_metadata(self._folder.metadata)
-        self._fetcher = make_fetcher(self.registry, self._patience)
+        self._fetcher = make_fetcher(self.registry, self._patience, self._connection)
         self._folder.targets.mkdir(parents=True, exist_ok=True)
         updater = self._make_updater(root, self._folder.metadata, self._fetcher, base(self.registry, "metadata"))
         updater.refresh()

@@ -21,7 +21,7 @@ import stamina
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, DownloadLengthMismatchError
 from tuf.ngclient import FetcherInterface
 
-from flowctl_core import __version__
+from flowctl_core.connection import Connection, InsecureRedirectError, open_client
 
 _LOOPBACK = frozenset(["localhost", "127.0.0.1", "::1"])
 
@@ -47,7 +47,7 @@ class UnreachableError(DownloadError):
 
 
 class InsecureError(DownloadError):
-    """The server leads out of TLS."""
+    """The server leads out of TLS, or to this machine."""
 
 
 class _AgainError(Exception):
@@ -77,17 +77,15 @@ class _Bounded(FetcherInterface):
 class HttpFetcher(_Bounded):
     """Asks a web server; plain HTTP only where the address that was pinned says so."""
 
-    def __init__(self, url: str, patience: Patience | None = None) -> None:
+    def __init__(self, url: str, patience: Patience | None = None, connection: Connection | None = None) -> None:
+        """`connection`: with the token, proxy and certificates of the registry that the repository belongs to."""
         self._patience = patience or Patience()
         self.begin()
-        self._plain = url.startswith("http://")
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(self._patience.read_s, connect=self._patience.connect_s),
-            follow_redirects=True,
-            max_redirects=5,
-            # What is hashed is what travels, and no few bytes unpack to many.
-            headers={"User-Agent": f"flowctl/{__version__}", "Accept-Encoding": "identity"},
-            event_hooks={"request": [self._check_scheme]},
+        self._client = open_client(
+            connection or Connection(url),
+            connect_s=self._patience.connect_s,
+            read_s=self._patience.read_s,
+            plain=url.startswith("http://"),
         )
 
     def begin(self) -> None:
@@ -110,6 +108,8 @@ class HttpFetcher(_Bounded):
             ):
                 with attempt:
                     return self._once(url, limit)
+        except InsecureRedirectError as error:
+            raise InsecureError(str(error)) from error
         except (httpx.TransportError, _AgainError) as error:
             raise UnreachableError(f"{url}: {error or type(error).__name__}") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -135,10 +135,6 @@ class HttpFetcher(_Bounded):
     def _require_time(self, url: str) -> None:
         if time.monotonic() > self._deadline:
             raise UnreachableError(f"{url}: the server took longer than {self._patience.total_s:g} s")
-
-    def _check_scheme(self, request: httpx.Request) -> None:
-        if request.url.scheme != "https" and not self._plain and request.url.host not in _LOOPBACK:
-            raise InsecureError(f"the server leads to {request.url.host} without TLS")
 
 
 class FolderFetcher(_Bounded):
@@ -182,9 +178,11 @@ class KeptFetcher(FolderFetcher):
         return super().read(str(path), limit)
 
 
-def make_fetcher(registry: str, patience: Patience | None = None) -> HttpFetcher | FolderFetcher:
+def make_fetcher(
+    registry: str, patience: Patience | None = None, connection: Connection | None = None
+) -> HttpFetcher | FolderFetcher:
     """The fetcher for an address or a folder."""
-    return HttpFetcher(registry, patience) if is_url(registry) else FolderFetcher()
+    return HttpFetcher(registry, patience, connection) if is_url(registry) else FolderFetcher()
 
 
 def is_url(registry: str) -> bool:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from tuf.api.exceptions import DownloadHTTPError, RepositoryError
 from tuf.api.metadata import Metadata, Root
 
+from flowctl_core.connection import Connection
 from flowctl_core.errors import StoreError, TrustError
 from flowctl_core.models.base import Frozen
 from flowctl_core.models.trust import PinReport
@@ -136,13 +137,15 @@ def fingerprint_of(root: bytes) -> str:
     return "sha256:" + sha256(root).hexdigest()
 
 
-def offered_root(registry: str, fingerprint: str | None, patience: Patience | None = None) -> bytes:
+def offered_root(
+    registry: str, fingerprint: str | None, patience: Patience | None = None, connection: Connection | None = None
+) -> bytes:
     """The root that the registry has under this fingerprint, the newest first; without one, the newest.
 
     Raises TrustError when it has none.
     """
     wanted = check_digest(fingerprint.lower()) if fingerprint is not None else None
-    with closing(make_fetcher(registry, patience)) as fetcher:
+    with closing(make_fetcher(registry, patience, connection)) as fetcher:
         return _offered(registry, wanted, fetcher)
 
 

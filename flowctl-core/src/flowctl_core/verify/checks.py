@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from flowctl_core.errors import VerificationCheck, VerificationError
 from flowctl_core.models.policy import NamespaceRule, Policy, Requirement
+from flowctl_core.models.published import RELEASE_PREDICATE
 from flowctl_core.models.signing import BundleVerdict, TrustMaterial
 from flowctl_core.models.verification import CheckVerdict, Verdict
 from flowctl_core.sign.provenance import BUILD_TYPE
@@ -22,6 +23,18 @@ from flowctl_core.verify.policy import check_identity, rule_for, told
 from flowctl_core.verify.rejection import rejected
 
 ORDER: tuple[VerificationCheck, ...] = get_args(VerificationCheck)
+
+
+@dataclass(frozen=True)
+class ReleaseClaim:
+    """What a registry's statement about a whole release has to say."""
+
+    purl: str
+    """Package URL of the version."""
+    release_id: str
+    """Digest over the paths and digests of all its files (PublishedVersion.release_digest)."""
+    attestations: Mapping[str, str]
+    """Paths of the registry's further attestations, and their digests: those that it made, and no less."""
 
 
 @dataclass
@@ -48,6 +61,9 @@ class Evidence:
     """Subjects that a statement signs (images), not a signature over their bytes."""
     unattested: frozenset[str] = frozenset()
     """Subjects that attestations say nothing of (the list of checksums)."""
+    release: ReleaseClaim | None = None
+    """Set where a registry's statement about the whole release stands for the signature of each file. The documents
+    and the record are then part of what is signed."""
     recorded: tuple[str, str] | None = None
     """Name and version in a record that the signatures cover, which count where there is no provenance."""
 
@@ -159,7 +175,8 @@ def _verified(
         # The bytes are those that were recorded (check 1); a bundle over others is one that does not sign these.
         check = "signature" if failure.check == "digest" else failure.check
         raise rejected(check, f"{name}: {failure.message}") from None
-    wants = "statement" if name in evidence.attestations or name in evidence.images else "signature"
+    stated = name in evidence.attestations or name in evidence.images or evidence.release is not None
+    wants = "statement" if stated else "signature"
     if verdict.content != wants:
         raise rejected("signature", f"{name}: the bundle holds a {verdict.content}, not a {wants}")
     return verdict
@@ -195,6 +212,9 @@ def _statements(outcome: Outcome, evidence: Evidence, needed: tuple[Requirement,
     for name in sorted(evidence.images):
         if (kind := _read(outcome, name).get("predicateType")) != IMAGE_SIGNATURE:
             raise rejected("statement", f"the signature of {name} is of type {kind}, not {IMAGE_SIGNATURE}")
+    if evidence.release is not None:
+        for name in evidence.digests:
+            _require_release(name, _read(outcome, name), evidence.release)
     if "provenance" not in evidence.attestations:
         _require_recorded(evidence, listed)
         return ", ".join(outcome.attestations) or None
@@ -213,6 +233,21 @@ def _statements(outcome: Outcome, evidence: Evidence, needed: tuple[Requirement,
         if recorded.get(path) != digest:
             raise rejected("statement", f"{path} is not the one that the provenance names")
     return ", ".join(outcome.attestations)
+
+
+def _require_release(name: str, statement: Mapping[str, Any], claim: ReleaseClaim) -> None:
+    if statement.get("predicateType") != RELEASE_PREDICATE:
+        kind = statement.get("predicateType")
+        raise rejected("statement", f"the registry's statement is of type {kind}, not {RELEASE_PREDICATE}")
+    said = _predicate(statement, "the registry's statement")
+    if said.get("purl") != claim.purl:
+        raise rejected("statement", f"the registry's statement is about {said.get('purl')}, not {claim.purl}")
+    if said.get("releaseId") != claim.release_id:
+        raise rejected("statement", "the registry lists other files for this version than it signed")
+    if _mapping(said.get("attestations")) != claim.attestations:
+        raise rejected("statement", "the registry's attestations of how it was built are not those that it signed")
+    if not _digests_by_name(statement).get(name):
+        raise rejected("statement", f"the registry's statement says nothing of {name}")
 
 
 def _require_recorded(evidence: Evidence, listed: bool) -> None:
@@ -254,7 +289,11 @@ def _sbom(outcome: Outcome, evidence: Evidence) -> str | None:
         if name in evidence.documents and _json(evidence.documents[name], name) != statement.get("predicate"):
             raise rejected("sbom", f"the {name} beside the release is not the one that was signed")
         compared.append(name)
-    return f"{' and '.join(compared)} about the same subjects" if "sbom" in compared else None
+    if "sbom" in compared:
+        return f"{' and '.join(compared)} about the same subjects"
+    if evidence.release is not None and "sbom" in evidence.documents:
+        return "sbom among the files that the registry signed as this release"
+    return None
 
 
 def _require_subjects(name: str, statement: Mapping[str, Any], evidence: Evidence) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from flowctl_core.errors import SpecError, TrustError
 from flowctl_core.models.policy import Policy
 from flowctl_core.models.signing import TrustedKey, TrustMaterial
+
+if TYPE_CHECKING:
+    from flowctl_core.trust.client import TrustStore
 
 _HINT = "docs/users/verifying.md describes the policy; `flowctl schema policy` prints its schema."
 
@@ -19,8 +25,11 @@ def policy_path() -> Path:
     return Path(os.environ.get("FLOWCTL_POLICY") or Path.home() / ".flowctl" / "policy.yaml")
 
 
-def load_policy(file: Path) -> tuple[Policy, TrustMaterial]:
-    """The policy, and the keys and trusted roots that it names. Raises TrustError naming file, line and field."""
+def load_policy(file: Path, stores: Mapping[str, TrustStore] | None = None) -> tuple[Policy, TrustMaterial]:
+    """The policy, and the keys and trusted roots that it names. Raises TrustError naming file, line and field.
+
+    `stores`: trust repositories that are open already, by their address.
+    """
     from flowctl_core.specfile.content import decode, read_bytes
     from flowctl_core.specfile.node import spell
     from flowctl_core.specfile.yaml_text import TextProblem, parse_yaml
@@ -45,10 +54,10 @@ def load_policy(file: Path) -> tuple[Policy, TrustMaterial]:
             named = f"{spell(where)}: " if where else ""
             told.append(f"{file}:{node.line_of(where)}: {named}{each['msg'].removeprefix('Value error, ')}")
         raise TrustError("\n".join(told), hint=_HINT) from None
-    return policy, _material(policy, file)
+    return policy, _material(policy, file, stores or {})
 
 
-def _material(policy: Policy, file: Path) -> TrustMaterial:
+def _material(policy: Policy, file: Path, stores: Mapping[str, TrustStore]) -> TrustMaterial:
     keys = tuple(
         TrustedKey(
             name=name,
@@ -60,11 +69,11 @@ def _material(policy: Policy, file: Path) -> TrustMaterial:
         for name, key in policy.keys.items()
         if key.registry is None
     )
-    keys += registry_keys(policy)
+    keys += registry_keys(policy, stores)
     return TrustMaterial(keys=keys, trusted_roots=tuple(read_text(file.parent / each) for each in policy.trusted_roots))
 
 
-def registry_keys(policy: Policy) -> tuple[TrustedKey, ...]:
+def registry_keys(policy: Policy, stores: Mapping[str, TrustStore]) -> tuple[TrustedKey, ...]:
     """Keys that the policy names and a pinned trust repository keeps: they are replaced and revoked there."""
     from flowctl_core.trust.client import TrustStore
 
@@ -72,7 +81,7 @@ def registry_keys(policy: Policy) -> tuple[TrustedKey, ...]:
     for registry in sorted({key.registry for key in policy.keys.values() if key.registry is not None}):
         names = {name for name, key in policy.keys.items() if key.registry == registry}
         try:
-            with TrustStore(registry) as store:
+            with nullcontext(stores[registry]) if registry in stores else TrustStore(registry) as store:
                 kept = tuple(key for key in store.material().keys if key.name in names)
         except TrustError as failure:  # frozen, rolled back, out of reach: which keys are good is not known
             raise TrustError(f"check signature cannot be made: {failure.message}", hint=failure.hint) from failure

@@ -30,15 +30,15 @@ def _endpoints(kinds: str) -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             "GET", base, list_components, "read", f"All {kinds}", kinds,
-            query=ListQuery, answer=ComponentPage, errors=(404,),
+            query=ListQuery, answer=ComponentPage, errors=(404,), repeatable=True,
         ),
         Endpoint(
             "GET", base + "/search", find_components, "read", f"Search {kinds}", kinds,
-            query=SearchQuery, answer=SearchPage, errors=(404,),
+            query=SearchQuery, answer=SearchPage, errors=(404,), repeatable=True,
         ),
         Endpoint(
             "GET", base + "/{ns}/{name}", show, "read", f"One of the {kinds}", kinds,
-            answer=ComponentDocument, errors=(404,),
+            answer=ComponentDocument, errors=(404,), repeatable=True,
         ),
     )  # fmt: skip
 

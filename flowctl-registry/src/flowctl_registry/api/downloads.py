@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from starlette.responses import Response
 
 from flowctl_registry.api.blob_response import IMMUTABLE, blob_response
+from flowctl_registry.api.repeats import data_version, may_repeat
 from flowctl_registry.api.routing import Call, Endpoint
 from flowctl_registry.catalog import files
 from flowctl_registry.models.download import DownloadQuery
@@ -22,21 +23,18 @@ _ANSWERS = {
 
 def by_target(call: Call) -> Sending:
     """The one file that the query names."""
-    return _send(call, _recent(call).get(_key(call, call.query), files.find_target, call.services))
+    return _send(call, _found(call, files.find_target, call.query))
 
 
 def by_path(call: Call) -> Sending:
     """A file by its path."""
-    return _send(call, _recent(call).get(_key(call, call.path["path"]), files.find_path, call.services))
+    return _send(call, _found(call, files.find_path, call.path["path"]))
 
 
-def _recent(call: Call) -> files.RecentFiles:
+def _found(call: Call, find: Callable[..., files.FoundFile], what: Any) -> files.FoundFile:
     recent: files.RecentFiles = call.request.app.state.recent_files
-    return recent
-
-
-def _key(call: Call, what: Any) -> tuple[Any, ...]:
-    return call.kind, call.path["ns"], call.path["name"], call.path["reference"], what
+    key = (call.kind, call.path["ns"], call.path["name"], call.path["reference"], what)
+    return recent.get(key, find, call.services, data_version(call.request))
 
 
 def _send(call: Call, found: files.FoundFile) -> Sending:
@@ -45,6 +43,8 @@ def _send(call: Call, found: files.FoundFile) -> Sending:
         call.services.downloads.note(found.component_id)
     shared = call.services.settings.access.anonymous_read and not found.private
     reader = "public" if shared else "private"
+    if shared and call.principal.user is None:
+        may_repeat(call.request, found.component_id if found.counted else None)
     caching, headers = IMMUTABLE.replace("public", reader), {}
     if call.path["reference"] == "latest":
         caching = f"{reader}, no-cache"

@@ -21,6 +21,7 @@ from flowctl_registry.access.authenticate import authenticate
 from flowctl_registry.access.places import Place
 from flowctl_registry.access.principal import Action, Principal
 from flowctl_registry.api.body import read_body
+from flowctl_registry.api.repeats import may_repeat
 from flowctl_registry.errors import BadRequestError
 from flowctl_registry.models.access import USER_PATTERN
 from flowctl_registry.models.names import (
@@ -104,6 +105,8 @@ class Endpoint:
     media_type: str = "application/json"
     """Of the answer."""
     body_media_type: str = "application/json"
+    repeatable: bool = False
+    """What nobody in particular is answered depends on the address and the database alone: it may be given again."""
     place: Place | None = None
     """Where a path without `{ns}` leads: `action` is asked for there."""
 
@@ -129,7 +132,10 @@ class Endpoint:
     def _in_thread(self, services: Services, request: Request, path: dict[str, str], query: Any) -> Any:
         principal = authenticate(services, request, self.action, path, self.place)
         request.state.principal = principal
-        return self.handler(Call(services, request, principal, path, query, None))
+        result = self.handler(Call(services, request, principal, path, query, None))
+        if self.repeatable and principal.user is None:
+            may_repeat(request)
+        return result
 
     def _answer(self, result: Any) -> Response:
         if isinstance(result, Response):

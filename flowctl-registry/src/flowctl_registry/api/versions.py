@@ -24,11 +24,11 @@ def _endpoints(kinds: str) -> tuple[Endpoint, ...]:
     return (
         Endpoint(
             "GET", base + "/versions", list_versions, "read", "Its versions, newest first", kinds,
-            query=PageQuery, answer=VersionPage, errors=(404,),
+            query=PageQuery, answer=VersionPage, errors=(404,), repeatable=True,
         ),
         Endpoint(
             "GET", base + "/{reference}", show, "read", "A version with its files", kinds,
-            answer=VersionDocument, errors=(404,),
+            answer=VersionDocument, errors=(404,), repeatable=True,
         ),
     )  # fmt: skip
 

@@ -12,7 +12,6 @@ import os
 import shutil
 import stat
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from flowctl_core.errors import BuildError, CancelledError, FlowctlError
 from flowctl_registry.builds.host_answer import States, failure_of, read_states
 from flowctl_registry.builds.host_environment import PluginEnvironment, variables
 from flowctl_registry.builds.host_events import EventReader, HostEvent
+from flowctl_registry.builds.run_folders import new_run
 from flowctl_registry.errors import StorageFullError
 from flowctl_registry.sandbox.choose import limits_of
 from flowctl_registry.sandbox.confinement import Confinement, Outcome, Sandbox
@@ -133,9 +133,7 @@ class BuildHost:
     @contextmanager
     def _private(self, request: HostRequest, states: Mapping[str, Any]) -> Iterator[Path]:
         """A folder of this run alone: what it may believe, its answer, its temporary files."""
-        work = self._settings.data / "runs"
-        work.mkdir(mode=0o700, parents=True, exist_ok=True)
-        private = Path(tempfile.mkdtemp(dir=work))
+        private = new_run(self._settings.data)
         try:
             for name in ("states", "answer", "scratch"):
                 (private / name).mkdir(mode=0o755)

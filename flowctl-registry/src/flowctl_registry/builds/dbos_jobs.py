@@ -27,6 +27,7 @@ from flowctl_registry.builds.performing import Performer
 from flowctl_registry.builds.registration import Worker
 from flowctl_registry.builds.runs import Run
 from flowctl_registry.builds.workflow import Result, build
+from flowctl_registry.database.patience import IDLE_S, KEEPALIVE
 from flowctl_registry.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -66,14 +67,17 @@ class DbosJobs(Jobs):
 
     def launch(self) -> None:
         """Connect, make the engine's tables, begin to look for work."""
+        url = _database(self._settings)
         config = DBOSConfig(
             name="flowctl-registry",
-            system_database_url=_database(self._settings),
+            system_database_url=url,
             dbos_system_schema="flowctl_jobs",
             executor_id=f"{self._worker.id}/{self._worker.incarnation}",
             application_version=_VERSION,
             use_listen_notify=False,
             sys_db_pool_size=5,
+            sys_db_idle_transaction_timeout_sec=IDLE_S,
+            db_engine_kwargs={} if url.startswith("sqlite") else {"connect_args": dict(KEEPALIVE)},
             notification_listener_polling_interval_sec=_POLL_S,
             console_log_level="WARNING",
             log_level="WARNING",
@@ -165,13 +169,19 @@ class DbosJobs(Jobs):
             return await self._elsewhere(run, platform, label)
 
         try:
-            await self._finish(run, await build(do))
+            recorded = await self._finish(run, await build(do))
         except Exception:  # raised again
             # The engine's database failed, or this run was replaced there: what is recorded in ours counts.
-            if self._runs.get(run.claim.build_id) is run:
-                del self._runs[run.claim.build_id]
-            _loop().run_in_executor(self._threads, self._broken, run)
+            self._lose(run)
             raise
+        if not recorded:
+            _LOG.warning("the job engine remembers an end of build %s that was taken back", run.claim.build_id)
+            self._lose(run)
+
+    def _lose(self, run: Run) -> None:
+        if self._runs.get(run.claim.build_id) is run:
+            del self._runs[run.claim.build_id]
+        _loop().run_in_executor(self._threads, self._broken, run)
 
     async def _step(self, run: Run, step: str, platform: str) -> Result:
         async def work() -> Result:
@@ -183,14 +193,20 @@ class DbosJobs(Jobs):
         result: Result = await DBOS.run_step_async({"name": f"{step} {platform}".rstrip()}, work)
         return result
 
-    async def _finish(self, run: Run, result: Result) -> None:
+    async def _finish(self, run: Run, result: Result) -> bool:
+        """False: a run before had recorded the end, and this build is nevertheless not over."""
+        recorded = False
+
         async def work() -> Result:
+            nonlocal recorded
+            recorded = True
             mine = await _loop().run_in_executor(self._threads, self._ended, run, result)
             if self._runs.get(run.claim.build_id) is run:
                 del self._runs[run.claim.build_id]
             return {} if mine else await self._park(run)
 
         await DBOS.run_step_async({"name": "end"}, work)
+        return recorded
 
     async def _elsewhere(self, run: Run, platform: str, label: str) -> Result:
         """Let a worker with that label do it; it sees a cancellation by itself, once it has begun."""

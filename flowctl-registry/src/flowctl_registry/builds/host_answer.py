@@ -42,6 +42,15 @@ _PASSING = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_DISTRUST = re.compile(
+    r"""UnknownIssuer | NotValidForName | InvalidCertificate | invalid\ peer\ certificate | x509: | ERR_TLS_CERT
+    | certificate[\ _]verify[\ _]failed | certificate\ has\ expired | (self[-_ ]signed|DEPTH_ZERO_SELF_SIGNED)
+    | unable\ to\ (get\ (local\ )?issuer|verify\ the\ first)\ certificate | UNABLE_TO_(GET_ISSUER|VERIFY)
+    | server\ certificate\ verification\ failed | SSL\ certificate\ problem
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+"""How tools say that they do not trust a server's certificate, in the midst of words for a broken connection."""
 _FORBIDDEN = re.compile(r"\(sandbox\.\w+\)|is not a public address|is this machine")
 """How the proxy refuses a host: no other try will help."""
 _REACHED = {
@@ -107,7 +116,7 @@ def _told(told: dict[str, Any], refused: Sequence[str]) -> FlowctlError:
     if code in _NETWORK_CODES and refused:
         output = "\n".join((*filter(None, (output,)), *refused))
     said = f"{message}\n{output or ''}"
-    if code in _NETWORK_CODES and _PASSING.search(said) and not _FORBIDDEN.search(said):
+    if code in _NETWORK_CODES and _PASSING.search(said) and not (_FORBIDDEN.search(said) or _DISTRUST.search(said)):
         return TransientError(message, hint=hint, output=output)
     if code == StoreError.code and "No space left" in said:
         return TransientError(message, hint="Free some space on the worker.", output=output)

@@ -14,6 +14,10 @@ Answer = dict[str, Any]
 """Plain JSON, kept by the engine: a completed step is never done again."""
 
 
+class PostponedError(Exception):
+    """Raised by a step whose build goes back into the queue, until builds that it asked for have ended."""
+
+
 @dataclass(frozen=True)
 class StepCall:
     """One step that a worker is to do now."""
@@ -41,6 +45,16 @@ StorageFullError for what may.
 
 Answers that the workflow itself reads: `clone` {"commit": sha}, `decide` {"version": text, "platforms": [text, …]},
 `publish` {"version_id": number}; `build` may answer {"refused": why} for a platform that cannot be built here."""
+
+
+@dataclass(frozen=True)
+class StepSet:
+    """The steps of a worker, by name, and how it keeps its disk tidy."""
+
+    functions: Mapping[str, StepFunction]
+    tidy: Callable[[str], None] = field(default=lambda _worker: None)
+    """Removes what the worker of that id keeps of builds that have ended. Called when it starts and when builds end;
+    may raise FlowctlError, and is called again later."""
 
 
 @dataclass(frozen=True)

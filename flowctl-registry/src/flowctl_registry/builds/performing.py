@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -12,8 +13,8 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from flowctl_core.errors import CancelledError, FlowctlError
-from flowctl_registry.builds import records
-from flowctl_registry.builds.jobs import Answer, StepCall, StepFunction
+from flowctl_registry.builds import records, registration
+from flowctl_registry.builds.jobs import Answer, PostponedError, StepCall, StepFunction
 from flowctl_registry.builds.logs import LogWriter
 from flowctl_registry.builds.records import Doing, FencedError
 from flowctl_registry.builds.runs import Run
@@ -27,6 +28,8 @@ from flowctl_registry.services import Services
 _LOG = logging.getLogger(__name__)
 _AGAIN_S = 0.5
 _OUTPUT_CHARACTERS = 20_000
+_NO_ROOM = "No space left on device"
+_LOW_BYTES = 64 * 2**20
 _Value = TypeVar("_Value")
 
 
@@ -49,6 +52,10 @@ class Performer:
             result = self._tried(run, doing, event)
             failed = result is not None and "problem" in result
             return result
+        except PostponedError:
+            self.persist(run, lambda connection: registration.postpone(connection, doing))
+            run.end("stopping")
+            return None
         except FencedError:
             run.end("replaced")
             _LOG.warning("build %s belongs to another run now", run.claim.build_id)
@@ -102,10 +109,22 @@ class Performer:
             call.cancelled.set()
             return _problem(doing, error, transient=False)
         except FlowctlError as error:
-            return _problem(doing, error, transient=isinstance(error, UnavailableError | StorageFullError))
+            passing = isinstance(error, UnavailableError | StorageFullError) or self._had_no_room(error)
+            return _problem(doing, error, transient=passing)
+        except PostponedError:
+            raise
         except Exception as error:  # noqa: BLE001 - a defect of ours must end this build only
             _LOG.exception("step %s of build %s broke", doing.step, doing.build_id)
             return _defect(doing, error)
+
+    def _had_no_room(self, error: FlowctlError) -> bool:
+        """A tool in the sandbox said so, and the disk is full: a source that prints the words is not believed."""
+        said = f"{error.message}\n{error.hint or ''}\n{error.output or ''}"
+        try:
+            disk = shutil.disk_usage(self._services.settings.data)
+        except OSError:
+            return False
+        return _NO_ROOM in said and disk.free < max(_LOW_BYTES, disk.total // 20)
 
     def _ended(self, run: Run, doing: Doing, state: StepState, **told: object) -> None:
         self.persist(run, lambda connection: records.end_step(connection, doing, state, **told))  # type: ignore[arg-type]

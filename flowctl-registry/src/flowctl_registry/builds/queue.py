@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, literal, select, update
+from sqlalchemy import Connection, exists, func, literal, or_, select, update
 
 from flowctl_registry.builds.jobs import Claim
-from flowctl_registry.database.build_tables import builds, workers
+from flowctl_registry.database.build_tables import build_waits, builds, workers
 from flowctl_registry.database.engine import now
 from flowctl_registry.database.types import Moment
 from flowctl_registry.errors import TooManyRequestsError
@@ -79,7 +79,7 @@ def in_order(waiting: Iterable[Waiting], running: Counter[str], limit: int = 0) 
 
 def is_waiting(connection: Connection) -> bool:
     """Is there anything to take?"""
-    return connection.execute(select(builds.c.id).where(builds.c.state == "queued").limit(1)).first() is not None
+    return connection.execute(select(builds.c.id).where(*_ready()).limit(1)).first() is not None
 
 
 def take(connection: Connection, worker: str, limit: int) -> Claim | None:
@@ -178,11 +178,19 @@ class _Durations:
 
 def _waiting(connection: Connection) -> list[Waiting]:
     query = select(builds.c.id, builds.c.namespace, builds.c.priority, builds.c.created_at, builds.c.started_at)
-    query = query.where(builds.c.state == "queued").order_by(builds.c.priority, builds.c.created_at).limit(_LOOK_AT)
+    query = query.where(*_ready()).order_by(builds.c.priority, builds.c.created_at).limit(_LOOK_AT)
     return [
         Waiting(row.id, row.namespace, row.priority, row.created_at, row.started_at is not None)
         for row in connection.execute(query)
     ]
+
+
+def _ready() -> tuple[Any, ...]:
+    """Those that wait for nothing but a worker: a bundle waits for the builds of its members."""
+    member = builds.alias("member")
+    of_member = (build_waits.c.build_id == builds.c.id, member.c.id == build_waits.c.waits_for)
+    goes_on = exists().where(*of_member, member.c.state.in_(("queued", "running")))
+    return (builds.c.state == "queued", or_(builds.c.kind != "bundle", ~goes_on))
 
 
 def _running(connection: Connection) -> Counter[str]:

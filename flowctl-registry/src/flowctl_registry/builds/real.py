@@ -7,12 +7,16 @@ import os
 import signal
 import threading
 from collections.abc import Mapping
+from functools import partial
 
 from flowctl_core.errors import FlowctlError
 from flowctl_registry.builds.background import Background
-from flowctl_registry.builds.steps import step_functions
+from flowctl_registry.builds.steps import step_set
+from flowctl_registry.builds.wanted import is_wanted
 from flowctl_registry.builds.workers import embedded_id, run
 from flowctl_registry.child import END
+from flowctl_registry.database import migrate
+from flowctl_registry.database.engine import open_engine
 from flowctl_registry.sandbox.choose import choose
 from flowctl_registry.sandbox.confinement import Sandbox
 from flowctl_registry.services import Services
@@ -27,7 +31,7 @@ def run_worker(settings: Settings, *, worker_id: str | None, labels: Mapping[str
     sandbox = _sandbox(settings)
     run(
         settings,
-        lambda services: step_functions(services, sandbox),
+        lambda services: step_set(services, sandbox),
         worker_id=worker_id,
         labels=labels,
         slots=slots,
@@ -40,6 +44,10 @@ def run_embedded(settings: Settings, parent: int) -> None:
 
     Raises ConfigError, UnavailableError.
     """
+    if settings.database_url is None:  # the first start: the API may not be so far yet
+        engine = open_engine(settings.database)
+        migrate.ensure(engine)
+        engine.dispose()
     try:
         sandbox = _sandbox(settings)
     except FlowctlError as error:
@@ -53,11 +61,12 @@ def run_embedded(settings: Settings, parent: int) -> None:
     identity = embedded_id(settings)
     run(
         settings,
-        lambda services: step_functions(services, sandbox),
+        lambda services: step_set(services, sandbox),
         worker_id=identity,
         slots=slots,
         parent=parent,
         beside=lambda services: Background(services, sandbox),
+        wanted=partial(is_wanted, settings.own_database) if settings.database_url is None else None,
     )
 
 

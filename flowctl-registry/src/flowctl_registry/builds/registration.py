@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
 
-from flowctl_registry.builds.records import announce_failed, close_steps
-from flowctl_registry.database.build_tables import builds, workers
+from flowctl_registry.builds.records import Doing, announce_failed, close_steps
+from flowctl_registry.database.build_tables import build_steps, builds, workers
 from flowctl_registry.database.engine import now, reading, writing
 from flowctl_registry.models.build import BuildProblem
 
@@ -117,6 +117,18 @@ def give_back(connection: Connection, *which: Any, lost: bool = True) -> list[st
         if lost:
             _LOG.warning("worker %s is gone: build %s is %s", row.worker, row.id, values["state"])
     return [row.id for row in rows]
+
+
+def postpone(connection: Connection, doing: Doing) -> None:
+    """Put a build back into the queue, where it waits for others (`build_waits`); its step has not begun then."""
+    give_back(connection, builds.c.id == doing.build_id, builds.c.claim == doing.token, lost=False)
+    connection.execute(
+        delete(build_steps).where(
+            build_steps.c.build_id == doing.build_id,
+            build_steps.c.step == doing.step,
+            build_steps.c.claim == doing.token,
+        )
+    )
 
 
 def forget(engine: Engine, days: int) -> list[str]:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from sqlalchemy import Connection
 
 from flowctl_core.errors import BuildError, CancelledError
 from flowctl_registry.blobs import claims
+from flowctl_registry.builds.run_folders import new_run
 from flowctl_registry.database.engine import writing
 from flowctl_registry.errors import StorageFullError
 from flowctl_registry.sandbox.choose import limits_of
@@ -40,8 +40,13 @@ class Snapshots:
         self._services = services
         self._sandbox = sandbox
 
-    def take(self, build_id: str, tree: Path, names: Sequence[str], cancelled: threading.Event) -> str:
-        """Keep these files and folders of a tree, those that exist; the digest. Raises CancelledError, BuildError."""
+    def take(
+        self, build_id: str, tree: Path, names: Sequence[str], cancelled: threading.Event, without: Sequence[str] = ()
+    ) -> str:
+        """Keep these files and folders of a tree, those that exist; the digest. Raises CancelledError, BuildError.
+
+        `without`: globs of paths below the tree, whose stars match no slash.
+        """
         with self._scratch() as scratch:
             place, here = self._places(tree, scratch)
             given = [name for name in names if os.path.lexists(tree / name)]
@@ -49,6 +54,7 @@ class Snapshots:
             (scratch / _NAMES).chmod(0o644)
             argv = [
                 "tar", "--create", "--file", f"{here}/{_ARCHIVE}", "--directory", place, "--format=gnu",
+                "--anchored", "--wildcards", "--no-wildcards-match-slash", *(f"--exclude={each}" for each in without),
                 "--no-recursion" if not given else "--recursion", "--null", "--verbatim-files-from",
                 "--files-from", f"{here}/{_NAMES}",
             ]  # fmt: skip
@@ -75,7 +81,10 @@ class Snapshots:
 
     def keep_json(self, build_id: str, document: Mapping[str, Any]) -> str:
         """Keep a document; the digest."""
-        data = json.dumps(document, sort_keys=True).encode()
+        return self.keep_bytes(build_id, json.dumps(document, sort_keys=True).encode())
+
+    def keep_bytes(self, build_id: str, data: bytes) -> str:
+        """Keep a small file; the digest."""
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
         self._keep(build_id, digest, len(data), lambda: iter((data,)))
         return digest
@@ -129,13 +138,12 @@ class Snapshots:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        top = self._services.settings.data.absolute() / "runs"
+        data = self._services.settings.data
         try:
-            top.mkdir(mode=0o700, parents=True, exist_ok=True)
-            private = Path(tempfile.mkdtemp(dir=top))
+            private = new_run(data)
             private.chmod(0o755)  # for the sandbox's user, who gets it alone
         except OSError as error:
-            raise StorageFullError(f"{top}: {error.strerror}", hint="Free some space on the worker.") from error
+            raise StorageFullError(f"{data}: {error.strerror}", hint="Free some space on the worker.") from error
         try:
             yield private
         finally:

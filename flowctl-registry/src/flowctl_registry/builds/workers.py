@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 
 from flowctl_core.errors import ConfigError, FlowctlError
 from flowctl_registry.builds import queue, records, registration
-from flowctl_registry.builds.jobs import Jobs, StepFunction
+from flowctl_registry.builds.jobs import Jobs, StepSet
 from flowctl_registry.builds.performing import Performer
 from flowctl_registry.builds.registration import Watch, Worker
 from flowctl_registry.builds.runs import Run
@@ -54,19 +54,21 @@ class Beside(Protocol):
         """End soon."""
 
 
-Steps = Callable[[Services], Mapping[str, StepFunction]]
+Steps = Callable[[Services], StepSet]
 
 
 class BuildWorker:
     """Does builds in this process, from `start` to `stop`."""
 
-    def __init__(self, services: Services, worker: Worker, steps: Mapping[str, StepFunction]) -> None:
+    def __init__(self, services: Services, worker: Worker, steps: StepSet) -> None:
         from flowctl_registry.builds.dbos_jobs import DbosJobs
 
         self._services = services
         self._settings = services.settings.builds
         self._worker = worker
-        self._performer = Performer(services, worker.id, steps)
+        self._performer = Performer(services, worker.id, steps.functions)
+        self._tidy = steps.tidy
+        self._untidy = threading.Event()
         self._jobs: Jobs = DbosJobs(
             services.settings, worker, self._performer, self._ended, self._released, self._broken
         )
@@ -86,12 +88,14 @@ class BuildWorker:
         threading.Thread(target=self._beats, daemon=True, name="heartbeat").start()
         self._jobs.launch()
         threading.Thread(target=self._takes, daemon=True, name="builds").start()
+        threading.Thread(target=self._tidies, daemon=True, name="tidy").start()
         _LOG.info("worker %s is ready", self._worker.id)
 
     def stop(self, timeout_s: float) -> None:
         """Take no more and let steps that run end; builds that are not over go on elsewhere."""
         self._stopping.set()
         self._wake.set()
+        self._untidy.set()
         for run in self._all():
             run.close()
         self._idle(timeout_s)
@@ -99,6 +103,11 @@ class BuildWorker:
             run.end("stopping")
         self._idle(_CANCEL_S)
         registration.leave(self._services.engine, self._worker)
+
+    @property
+    def busy(self) -> bool:
+        """It has builds, or helps with some."""
+        return bool(self._all())
 
     def _idle(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
@@ -220,6 +229,18 @@ class BuildWorker:
         with reading(self._services.engine) as connection:
             return set(connection.execute(select(workers.c.id).where(workers.c.stopped_at.is_(None))).scalars())
 
+    def _tidies(self) -> None:
+        """At the start, after each build, and now and then: other workers end builds that were begun here."""
+        while not self._stopping.is_set():
+            self._untidy.clear()
+            try:
+                self._tidy(self._worker.id)
+            except FlowctlError as error:
+                _LOG.warning("what builds left is not removed yet: %s", error.message)
+            except Exception:  # noqa: BLE001 - a full disk is no reason to take no builds
+                _LOG.exception("what builds left is not removed yet")
+            self._untidy.wait(_RENEW_S)
+
     def _renew(self) -> None:
         ids = [run.claim.build_id for run in self._all() if run.owner]
         ttl_s = self._services.settings.limits.upload_ttl_s
@@ -252,6 +273,7 @@ class BuildWorker:
             if self._runs.get(run.claim.build_id) is run:
                 del self._runs[run.claim.build_id]
         self._wake.set()
+        self._untidy.set()
 
     def _all(self) -> list[Run]:
         with self._lock:
@@ -273,8 +295,11 @@ def run(
     slots: int = 1,
     parent: int | None = None,
     beside: Callable[[Services], Beside] | None = None,
+    wanted: Callable[[], bool] | None = None,
 ) -> None:
     """Be a worker until SIGTERM; with `parent`, until that process ends it by END, or is gone.
+
+    With `wanted`, until it had nothing to do, and that was false, for `builds.idle_s`.
 
     Raises ConfigError, UnavailableError.
     """
@@ -288,8 +313,14 @@ def run(
     worker.start()
     if others is not None:
         others.start()
+    worked = time.monotonic()
     while not ended.wait(_LOOK_S * 2):
         if worker.lost.is_set() or (parent is not None and os.getppid() != parent):
+            break
+        if wanted is None or worker.busy or wanted():
+            worked = time.monotonic()
+        elif time.monotonic() - worked > settings.builds.idle_s:
+            _LOG.info("worker %s has nothing to do, and ends until there is something", me.id)
             break
     if others is not None:
         others.stop()

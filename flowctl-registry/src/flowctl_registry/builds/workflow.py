@@ -30,6 +30,8 @@ async def build(do: Do) -> Result:
         result = await do(step, "")
         if "answer" not in result:
             return result
+        if result["answer"].get("bundle"):
+            break  # its members are builds of their own
         if step == "decide":
             platforms = list(result["answer"].get("platforms", ()))
     results = await asyncio.gather(*(do("build", platform) for platform in platforms))

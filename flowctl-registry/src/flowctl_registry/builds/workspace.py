@@ -62,11 +62,14 @@ class BuildWorkspace:
             has, busy = self._read()
             self._write(has | ({snapshot} if snapshot is not None else set()), busy - {what})
 
-    def remove(self) -> None:
-        """It is needed no more."""
+    def remove(self) -> bool:
+        """It is needed no more; False: a step works in it, as of a build that is tried again."""
         with self._lock:
+            if self._working:
+                return False
             if self._folder.exists():
                 remove(self._folder)
+            return True
 
     def _make_anew(self, snapshots: Sequence[str], restore: Callable[[Path, str], None]) -> None:
         try:
@@ -116,9 +119,12 @@ class Workspaces:
 
     def forget(self, worker: str, build_id: str) -> None:
         """Remove the one of a build that has ended."""
+        key = (worker, build_id)
         with self._lock:
-            found = self._known.pop((worker, build_id), None) or BuildWorkspace(self._of_worker(worker) / build_id)
-        found.remove()
+            found = self._known.get(key) or BuildWorkspace(self._of_worker(worker) / build_id)
+        if found.remove():
+            with self._lock:
+                self._known.pop(key, None)
 
     def kept(self, worker: str) -> list[str]:
         """Builds that this worker keeps a folder of, ended ones too."""

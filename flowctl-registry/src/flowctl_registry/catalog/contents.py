@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from flowctl_core.errors import FlowctlError
 from flowctl_core.models.build_info import BuildInfo
+from flowctl_core.models.bundle_set import MEMBERS_PATH, BundleSet
 from flowctl_core.models.component import ComponentSpec
+from flowctl_core.models.published import REGISTRY_FOLDER
 from flowctl_core.specfile.load import parse_bundle, parse_component
 from flowctl_registry.catalog.images import INDEX_TYPE, Manifest, read_layout
 from flowctl_registry.catalog.materials import UsedMaterial, materials_of
@@ -78,8 +80,9 @@ def release_digest(files: tuple[UploadedFile, ...]) -> str:
 def read_contents(kind: Kind, name: str, version: str, files: tuple[UploadedFile, ...], read: Read) -> Contents:
     """What a release has. Raises InvalidReleaseError for one that contradicts itself or its name, UnavailableError."""
     by_path = {file.path: file for file in files}
-    if ATTESTATION in by_path:
-        raise InvalidReleaseError(f"{ATTESTATION} is the registry's to make", hint="Leave it out of the upload.")
+    for path in by_path:
+        if path == ATTESTATION or path.startswith(REGISTRY_FOLDER):
+            raise InvalidReleaseError(f"{path} is the registry's to make", hint="Leave it out of the upload.")
     try:
         if kind == "bundle":
             return _bundle(name, version, files, by_path, read)
@@ -151,6 +154,9 @@ def _bundle(
     loaded = parse_bundle(_bytes(by_path, "metadata/bundle.yaml", read))
     metadata = loaded.spec.metadata
     _named(str(metadata.name), str(metadata.version or "0.0.0").removeprefix("v"), name, version)
+    if MEMBERS_PATH in by_path:
+        names = [each.name for each in loaded.spec.spec.components]
+        _check_members(_bytes(by_path, MEMBERS_PATH, read), name, version, names)
     return Contents(
         release_digest(files),
         loaded.data,
@@ -159,6 +165,17 @@ def _bundle(
         description=metadata.description or "",
         labels={"tag": tuple(metadata.tags)},
     )
+
+
+def _check_members(content: bytes, name: str, version: str, names: list[str]) -> None:
+    try:
+        found = BundleSet.model_validate_json(content)
+    except ValidationError as error:
+        raise InvalidReleaseError(f"{MEMBERS_PATH}: {error.errors()[0]['msg']}") from None
+    if (found.name, found.version) != (name, version):
+        raise InvalidReleaseError(f"{MEMBERS_PATH} is of {found.name} {found.version}, not of {name} {version}")
+    if sorted(member.name for member in found.members) != sorted(names):
+        raise InvalidReleaseError(f"{MEMBERS_PATH} pins other components than those of bundle.yaml")
 
 
 def _named(found: str, found_version: str, name: str, version: str) -> None:

@@ -38,22 +38,27 @@ class FoundFile:
 
 
 class RecentFiles:
-    """What was found lately, for a few seconds: a published version does not change, but it may be removed."""
+    """What was found lately, for a few seconds: a published version does not change, but it may be removed.
+
+    Where the database tells that it is unchanged (DataVersion), what was found before a change is not found after it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._found: TTLCache[Any, FoundFile] = TTLCache(maxsize=10_000, ttl=5)
 
-    def get(self, key: tuple[Any, ...], find: Callable[..., FoundFile], services: Services) -> FoundFile:
+    def get(
+        self, key: tuple[Any, ...], find: Callable[..., FoundFile], services: Services, version: int | None = None
+    ) -> FoundFile:
         """What `find(services, *key)` gives, or gave; `key` ends with the reference and the path or query."""
         if key[-2] == "latest":
             return find(services, *key)
         with self._lock:
-            known = self._found.get((find, *key))
+            known = self._found.get((version, find, *key))
         if known is None:
             known = find(services, *key)
             with self._lock:
-                self._found[(find, *key)] = known
+                self._found[(version, find, *key)] = known
         return known
 
 

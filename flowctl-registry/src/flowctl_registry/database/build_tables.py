@@ -81,6 +81,14 @@ build_steps = Table(
     Column("problem", JSON),
 )
 
+build_waits = Table(
+    "build_waits",  # a bundle's build stays in the queue until the builds of its members have ended
+    metadata,
+    Column("build_id", ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Column("waits_for", ForeignKey("builds.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_build_waits_waits_for", "waits_for"),
+)
+
 build_logs = Table(
     "build_logs",  # pieces of whole lines, in the order in which they came
     metadata,

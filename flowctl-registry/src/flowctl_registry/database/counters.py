@@ -28,12 +28,17 @@ class DownloadCounter:
 
     def note(self, component_id: int) -> None:
         """One more. Every ten seconds the caller waits for the write."""
+        if self.add(component_id):
+            self.flush()
+
+    def add(self, component_id: int) -> bool:
+        """One more; True when it is time that the caller writes them: `flush`."""
         with self._lock:
             self._counts[component_id] += 1
             if time.monotonic() < self._next:
-                return
+                return False
             self._next = time.monotonic() + _EVERY_S
-        self.flush()
+        return True
 
     def flush(self) -> None:
         """Write what was counted; what cannot be written is kept for the next time."""

@@ -14,14 +14,17 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from flowctl_core.errors import ConfigError
+from flowctl_registry.database.patience import KEEPALIVE, bound, unbounded
 from flowctl_registry.errors import StorageFullError, UnavailableError
 
 _Result = TypeVar("_Result")
 _BUSY_MS = 10_000
+_LONG_BUSY_MS = 120_000
 _ATTEMPTS = 5
 _SILENT = "the database does not answer"
 _HINT = "Try again; the registry's operator looks at its logs."
-_AGAIN = ("40001", "40P01")  # PostgreSQL: serialization failure, deadlock
+_AGAIN = ("40001", "40P01", "25P03")  # PostgreSQL: serialization failure, deadlock, stood still for too long
+_LOCKED = ("55P03",)  # PostgreSQL: waited too long for a lock
 _FULL = ("53100",)  # PostgreSQL: disk full
 
 
@@ -33,9 +36,11 @@ def open_engine(url: str) -> Engine:
             return _sqlite(url)
         if parsed.drivername == "postgresql":
             url = parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-        return create_engine(
-            url, pool_pre_ping=True, pool_size=10, max_overflow=10, pool_timeout=10, connect_args={"connect_timeout": 5}
+        engine = create_engine(
+            url, pool_pre_ping=True, pool_size=10, max_overflow=10, pool_timeout=10, connect_args=dict(KEEPALIVE)
         )
+        bound(engine)
+        return engine
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise ConfigError(
             f"the database URL cannot be used: {type(error).__name__}",
@@ -64,8 +69,12 @@ def _sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get("write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+        options = connection.get_execution_options()
+        if options.get("long", False):
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_LONG_BUSY_MS}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("write", False) else "BEGIN")
+        if options.get("long", False):
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
 
     return engine
 
@@ -79,42 +88,58 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Connection]:
-    """A transaction that reads, and sees one moment only, however many statements it has. Raises UnavailableError."""
+    """A transaction that reads, and sees one moment only, however many statements it has and however long it takes.
+
+    Raises UnavailableError.
+    """
     options: dict[str, Any] = {}
     if engine.dialect.name == "postgresql":  # a SQLite transaction is one anyway
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with _told(), engine.connect().execution_options(**options) as connection, connection.begin():
+        unbounded(connection)
         yield connection
 
 
-def writing(engine: Engine, change: Callable[[Connection], _Result]) -> _Result:
+def writing(engine: Engine, change: Callable[[Connection], _Result], *, long: bool = False) -> _Result:
     """Run a change as one transaction, again when another one was in its way: `change` must have no other effect.
 
-    Raises UnavailableError when the database does not answer; whether the change was made is then unknown only if the
+    `long`: it may wait for locks, and keep others waiting, for as long as it takes. Raises UnavailableError when the
+    database does not answer or is too busy; whether the change was made is then unknown only if the
     connection broke during COMMIT, so changes must find their own work done.
     """
     for attempt in range(_ATTEMPTS):
         try:
-            with _told(), engine.connect().execution_options(write=True) as connection, connection.begin():
+            options = {"write": True, "long": long}
+            with _told(again=True), engine.connect().execution_options(**options) as connection, connection.begin():
+                if long:
+                    unbounded(connection)
                 return change(connection)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in _AGAIN or attempt == _ATTEMPTS - 1:
+            if getattr(error.orig, "sqlstate", None) not in _AGAIN:
                 raise
+            if attempt == _ATTEMPTS - 1:
+                raise UnavailableError("the database is too busy", hint=_HINT) from error
     raise AssertionError("unreachable")
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(*, again: bool = False) -> Iterator[None]:
+    """Raise errors of the database as ours; `again`: but those of a transaction that is to be tried again."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
-        if getattr(error.orig, "sqlstate", None) in _AGAIN:
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None)
+        if state in _AGAIN and again:
             raise
-        if getattr(error.orig, "sqlstate", None) in _FULL or "disk is full" in str(error.orig):
+        if state in _FULL or "disk is full" in str(error.orig):
             raise StorageFullError(
                 "the database has no room left", hint="The operator makes room on its disk; nothing was changed."
             ) from error
-        raise UnavailableError(_SILENT, hint=_HINT) from error
+        if state in _LOCKED:
+            raise UnavailableError("the database is too busy", hint=_HINT) from error
+        if state in _AGAIN or isinstance(error, OperationalError | InterfaceError):
+            raise UnavailableError(_SILENT, hint=_HINT) from error
+        raise
     except PoolTimeoutError as error:
         raise UnavailableError("the database is too busy", hint=_HINT) from error
 

@@ -55,7 +55,7 @@ def upgrade(engine: Engine) -> str | None:
             command.upgrade(config, "head")
         return before
 
-    return writing(engine, change)
+    return writing(engine, change, long=True)
 
 
 def ensure(engine: Engine) -> None:

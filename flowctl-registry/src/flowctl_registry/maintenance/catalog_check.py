@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, exists, func, select, text, update
 
+from flowctl_core.models.published import REGISTRY_FOLDER
 from flowctl_registry.catalog.contents import release_digest
 from flowctl_registry.catalog.visible import order, refresh_latest
 from flowctl_registry.database.engine import writing
@@ -47,7 +48,9 @@ def _contents(connection: Connection) -> Iterator[Finding]:
         name = f"{row.kind} {row.namespace}/{row.name} {row.version}"
         files = connection.execute(
             select(artifacts.c.path, artifacts.c.digest, artifacts.c.size).where(
-                artifacts.c.version_id == row.id, artifacts.c.path != ATTESTATION
+                artifacts.c.version_id == row.id,
+                artifacts.c.path != ATTESTATION,
+                ~artifacts.c.path.startswith(REGISTRY_FOLDER, autoescape=True),
             )
         ).all()
         found = release_digest(

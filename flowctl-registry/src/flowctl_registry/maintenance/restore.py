@@ -50,7 +50,7 @@ def restore(settings: Settings, folder: Path) -> BackupReport:
             search_index.rebuild(connection)
             return rows
 
-        if writing(engine, change) != manifest.rows:
+        if writing(engine, change, long=True) != manifest.rows:
             raise AssertionError("the digest was right, the number of rows is not")
     finally:
         engine.dispose()
@@ -76,7 +76,7 @@ def _check_empty(connection: Connection) -> None:
     for table in metadata.sorted_tables:
         if connection.execute(select(table).limit(1)).first() is not None:
             raise ConflictError(
-                f"the registry is not empty: there are {table.name}",
+                f"the registry is not empty: there is something in its table {table.name}",
                 hint="Restore into a new data folder, or a new database.",
             )
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from flowctl_registry.database.tables import artifacts, components, manifests, subjects, versions
+from flowctl_core.models.published import REGISTRY_STATEMENT
+from flowctl_registry.database.build_tables import builds
+from flowctl_registry.database.tables import artifacts, components, manifests, subjects, uploads, versions
 from flowctl_registry.errors import ConflictError, NotFoundError
 
-ATTESTATION = "metadata/registry.sigstore.json"
+ATTESTATION = REGISTRY_STATEMENT
 """Path of the registry's own attestation among a version's files."""
 
 
@@ -36,6 +38,10 @@ class Recorded:
     subjects: dict[str, str]
     """Name to digest."""
     images: tuple[Image, ...]
+    documents: dict[str, str]
+    """Path of each file in `metadata/`, and its digest."""
+    built: bool
+    """True: a component that a build of this registry makes, so the registry says how."""
 
 
 def is_signed(connection: Connection, version_id: int) -> bool:
@@ -58,6 +64,7 @@ def read_recorded(connection: Connection, version_id: int) -> Recorded:
             versions.c.version,
             versions.c.state,
             versions.c.release_digest,
+            components.c.kind,
             components.c.namespace,
             components.c.name,
         )
@@ -76,7 +83,10 @@ def read_recorded(connection: Connection, version_id: int) -> Recorded:
             .order_by(subjects.c.name)
         )
     }
-    files = set(connection.execute(select(artifacts.c.digest).where(artifacts.c.version_id == version_id)).scalars())
+    paths = connection.execute(
+        select(artifacts.c.path, artifacts.c.digest).where(artifacts.c.version_id == version_id)
+    ).all()
+    files = {each.digest for each in paths}
     listed = {
         each.digest: each
         for each in connection.execute(
@@ -102,4 +112,24 @@ def read_recorded(connection: Connection, version_id: int) -> Recorded:
         row.release_digest,
         found,
         images,
+        {each.path: each.digest for each in paths if each.path.startswith("metadata/")},
+        _is_built(connection, row.kind, row.namespace, row.name, row.version),
     )
+
+
+def _is_built(connection: Connection, kind: str, namespace: str, name: str, version: str) -> bool:
+    """Whether it comes of a running build: a build's upload has the build's id, which no client chooses."""
+    if kind != "component":
+        return False
+    found = connection.execute(
+        select(builds.c.id)
+        .join(uploads, uploads.c.id == builds.c.id)
+        .where(
+            builds.c.kind == kind,
+            builds.c.namespace == namespace,
+            builds.c.name == name,
+            builds.c.state == "running",
+            uploads.c.version == version,
+        )
+    ).first()
+    return found is not None

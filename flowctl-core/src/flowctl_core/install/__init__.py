@@ -1,0 +1,1 @@
+"""Verified versions of components on this machine: resolve, fetch, verify, place, link."""
