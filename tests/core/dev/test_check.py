@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -145,3 +146,41 @@ def test_no_other_command_imports_dev_mode(folder):
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, env={**os.environ}, check=True
     )
     assert done.stdout.splitlines()[-1].endswith(" []")
+
+
+def test_an_installed_version_runs_and_a_damaged_one_does_not(folder, monkeypatch):
+    from datetime import UTC, datetime
+
+    from flowctl_core.install.places import Home
+    from flowctl_core.install.shelf import state_of
+    from flowctl_core.models import Platform
+    from flowctl_core.models.installed import InstalledFile, InstalledProgram, InstalledVersion, Origin, Publisher
+
+    monkeypatch.setenv("FLOWCTL_HOME", str(folder / "home"))
+    for version in ("1.2.0", "1.10.0", "2.0.0"):
+        place = Home.of_user().version("acme", "gen", version)
+        (place / "bin").mkdir(parents=True)
+        program = place / "bin" / "gen"
+        program.write_text("#!/bin/sh\necho 1\n")
+        program.chmod(0o755)
+        digest = "sha256:" + hashlib.sha256(program.read_bytes()).hexdigest()
+        file = InstalledFile(digest=digest, size=program.stat().st_size, state=state_of(program))
+        record = InstalledVersion(
+            namespace="acme",
+            name="gen",
+            version=version,
+            registry="https://registry.example.org",
+            origin=Origin(publisher=Publisher(kind="key", key_hint="x")),
+            programs=(InstalledProgram(name="gen", path="bin/gen", platform=Platform.host()),),
+            files={"bin/gen": file},
+            installed_at=datetime.now(UTC),
+        )
+        (place / "installed.json").write_text(record.model_dump_json())
+    text = GOOD.replace("path: gen", "type: acme/gen@^1.2.0")
+    (folder / "pipeline.yaml").write_text(text)
+    pipeline = read_dev_pipeline(folder / "pipeline.yaml").pipeline
+    assert pipeline is not None
+    assert pipeline.components[0].program.argv == (str(folder / "home/components/acme/gen/1.10.0/bin/gen"),)
+    broken = Path(pipeline.components[0].program.argv[0])
+    broken.write_text("#!/bin/sh\necho 2\n")
+    assert any(s == "error" and "is not what was verified" in message for s, *_, message in problems(folder, text))

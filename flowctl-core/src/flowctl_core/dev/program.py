@@ -3,14 +3,14 @@ an image."""
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from flowctl_core.errors import FlowctlError
 from flowctl_core.models.platform import Platform
 from flowctl_core.specfile.finding import Severity
 from flowctl_core.store.files import STATE_DIR
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from flowctl_core.models.pipeline import PipelineComponent
 
 ProgramKind = Literal["source", "program", "command", "installed", "image", "missing"]
-HOME_VARIABLE = "FLOWCTL_HOME"
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Program:
     argv: tuple[str, ...] = ()
     """Program and arguments; for a source only its arguments until it is built."""
     root: Path | None = None
-    """Folder of the source or of the installed version: where component.yaml and metadata.json are."""
+    """Where component.yaml and metadata.json are: the source, or the installed version's `metadata`."""
     file: Path | None = None
     """The program that is watched: it is started again when it changes."""
     image: str | None = None
@@ -98,48 +97,38 @@ def _command(command: tuple[str, ...] | str, folder: Path, args: tuple[str, ...]
 
 
 def _installed(reference: str, args: tuple[str, ...], namespace: str | None) -> Found:
-    """The program of an installed version, read from its installed.json (docs/users/installing.md)."""
-    component, _, wanted = reference.partition("@")
-    where, slash, name = component.rpartition("/")
-    where = where if slash else (namespace or "")
-    versions = _home() / "components" / where / name
+    """The program of an installed version (docs/users/installing.md): the newest in the range that was asked for."""
+    from flowctl_core.install.places import Home
+    from flowctl_core.install.ranges import in_range
+    from flowctl_core.install.request import parse_request
+    from flowctl_core.install.shelf import damaged, installed
+
     told = Program("missing", args, told=reference)
-    version = _choose(versions, wanted.removeprefix("v")) if where else None
-    if version is None:
-        known = f"{where}/{name}{'@' + wanted if wanted else ''}" if where else f"NAMESPACE/{component}"
-        problem = f"'{reference}' is not installed here; run `flowctl component install {known}`, or give its path"
-        return told, ProgramProblem("type", problem, "warning")  # of this machine, not of the wiring
-    program = _program_of(version)
-    if program is None:
-        return told, ProgramProblem("type", f"{reference} is installed, but has no program for {Platform.host()}")
-    return Program("installed", (str(program), *args), root=version, told=f"{where}/{name} {version.name}"), None
-
-
-def _choose(versions: Path, wanted: str) -> Path | None:
-    """The folder of the version that was asked for, else of the newest."""
-    from packaging.version import InvalidVersion, Version
-
-    if wanted and wanted[0] not in "^~":
-        return versions / wanted if (versions / wanted).is_dir() else None
-    found: dict[Version, Path] = {}
-    with suppress(OSError):
-        for each in versions.iterdir():
-            with suppress(InvalidVersion):
-                found[Version(each.name)] = each
-    return found[max(found)] if found else None
-
-
-def _program_of(version: Path) -> Path | None:
+    home = Home.of_user()
     try:
-        programs = json.loads((version / "installed.json").read_bytes())["programs"]
-        return next((version / p["path"] for p in programs if p["platform"] == str(Platform.host())), None)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _home() -> Path:
-    named = os.environ.get(HOME_VARIABLE)
-    return Path(named) if named else Path(os.environ.get("HOME") or Path.home()) / ".flowctl"
+        request = parse_request(reference, namespace)
+        wanted = re.sub(r"^([\^~<>=]*)[vV](?=\d)", r"\1", request.wanted)
+        fitting = (
+            each
+            for each in installed(home)
+            if (each.namespace, each.name) == (request.namespace, request.name) and in_range(each.version, wanted)
+        )
+        record = next(fitting, None)
+    except FlowctlError as error:
+        return told, ProgramProblem("type", error.message, "warning")
+    if record is None:
+        problem = f"'{reference}' is not installed here; run `flowctl component install {request}`, or give its path"
+        return told, ProgramProblem("type", problem, "warning")  # of this machine, not of the wiring
+    folder = home.version(record.namespace, record.name, record.version)
+    program = next((each for each in record.programs if each.platform == Platform.host()), None)
+    if program is None:
+        return told, ProgramProblem("type", f"{record.reference} has no program for {Platform.host()}", "warning")
+    broken = damaged(folder, record)
+    if broken:
+        problem = f"{record.reference} is not what was verified: {broken[0]}; install it again"
+        return told, ProgramProblem("type", problem)
+    argv = (str(folder / program.path), *args)
+    return Program("installed", argv, root=folder / "metadata", told=record.reference), None
 
 
 def built_program(root: Path, component: str, paths: tuple[str, ...]) -> Path | None:
