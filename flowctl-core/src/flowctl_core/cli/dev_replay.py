@@ -57,19 +57,24 @@ def replay(pipeline: DevPipeline, asked: Replaying, run: Run) -> int:
         warn(f"{asked.file} ends within a line; what is before that is replayed")
     against = "the recording"
     while True:
-        now = Outputs()
+        now, seen = Outputs(), _state(rerun.pipeline)
         code, interrupted = run(rerun, now.outlet)
         if interrupted:
             return code
-        if asked.diff and code == 0:
-            for id, lines in now.of.items():
-                show_diff(compare(id, before.of.get(id, []), lines, ignore=asked.ignore), against)
-        if asked.once:
-            return code
-        if code == 0:
-            before, against = now, "the run before"
-        if not _edited(rerun.pipeline):
-            return code
+        try:
+            if asked.diff and code == 0:
+                for id, lines in now.of.items():
+                    show_diff(compare(id, before.of.get(id, []), lines, ignore=asked.ignore), against)
+            if asked.once:
+                return code
+            if code == 0:
+                before, against = now, "the run before"
+            if not _edited(rerun.pipeline, seen):
+                return code
+        except KeyboardInterrupt:
+            if asked.once:
+                raise
+            return code  # nothing runs: that is how the waiting ends
 
 
 def show_diff(diff: OutputDiff, against: str) -> None:
@@ -105,39 +110,38 @@ def _text(value: object) -> str:
     return text if len(text) <= 100 else text[:99] + "…"
 
 
-def _edited(pipeline: DevPipeline) -> bool:
-    """Wait for an edit of a source or program; False when there is none to wait for, or the user ends it."""
+def _state(pipeline: DevPipeline) -> dict[Path, str]:
+    """What every source and program of the pipeline looks like, by its place."""
+    from flowctl_core.models import Inputs
+    from flowctl_core.noop import fingerprint
+    from flowctl_core.store.source_digest import digest_source
+
+    found = {}
+    for program in (component.program for component in pipeline.components):
+        if program.kind == "source" and program.root is not None:
+            found[program.root] = digest_source(program.root, Inputs()).digest
+        elif program.file is not None:
+            found[program.file] = str(fingerprint(str(program.file)))
+    return found
+
+
+def _edited(pipeline: DevPipeline, before: dict[Path, str]) -> bool:
+    """Wait until a source or program is another than `before`; False: there is none."""
     from flowctl_core.dev.building import folders_of
     from flowctl_core.dev.watching import Watcher
 
-    changed = threading.Event()
-    watcher = Watcher(lambda owner: changed.set(), warn)
-    watched = False
-    for component in pipeline.components:
-        program = component.program
-        if program.kind == "source" and program.root is not None:
-            watcher.watch(program.root, folders_of(program.root, None))
-        elif program.file is not None:
-            watcher.watch(program.file, {str(program.file.parent)})
-        else:
-            continue
-        watched = True
-    if not watched:
+    if not before:
         return False
+    heard = threading.Event()
+    watcher = Watcher(lambda owner, paths: heard.set(), warn)
+    for place in before:
+        watcher.watch(place, folders_of(place, None) if place.is_dir() else {str(place.parent)})
     say_aside("waiting for an edit; Ctrl-C ends")
     watcher.start()
     try:
-        _settle(changed)
-        while not changed.wait(3600):
-            pass
-    except KeyboardInterrupt:
-        return False
+        while _state(pipeline) == before:
+            heard.wait()
+            heard.clear()
     finally:
         watcher.stop()
     return True
-
-
-def _settle(changed: threading.Event) -> None:
-    """The watcher tells once of folders that it begins to watch."""
-    changed.wait(0.5)
-    changed.clear()
