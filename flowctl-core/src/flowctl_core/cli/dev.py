@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,10 +17,13 @@ from flowctl_core.cli.global_options import GLOBAL, OutputFormat
 from flowctl_core.cli.options import Output
 
 if TYPE_CHECKING:
+    from flowctl_core.cli.dev_replay import Replaying
     from flowctl_core.dev.context import Context, DevOptions
+    from flowctl_core.dev.edges import Outlet
     from flowctl_core.dev.events import Reporter
     from flowctl_core.dev.pipeline import DevPipeline
     from flowctl_core.dev.recording.record import Recorder
+    from flowctl_core.dev.recording.rerun import Rerun
     from flowctl_core.specfile.finding import Finding
 
 
@@ -87,6 +92,21 @@ def dev(
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Keep every event in a new file.")
     ] = None,
+    replay_from: Annotated[
+        Path | None,
+        typer.Option("--replay-from", metavar="FILE", help="Run on recorded events, in place of the sources."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", metavar="ID", help="With --replay-from: run this component; repeat for several."),
+    ] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="With --replay-from: show what outputs changed, again after each edit.")
+    ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="FIELD", help="With --diff: a field that may differ (payload.seen_at)."),
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live table, on a terminal too.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Build without network.")] = False,
     output: Output = None,
@@ -105,8 +125,15 @@ def dev(
     from flowctl_core.errors import FlowctlError
 
     options = DevOptions(once=once, replay=replay, window=window, grace_s=grace, offline=offline)
+    surroundings = Surroundings(mode, secrets, record, plain)
     try:
-        code = _run(_runnable(read, findings), options, Surroundings(mode, secrets, record, plain))
+        runnable = _runnable(read, findings)
+        if replay_from is not None:
+            replaying = _replaying(replay_from, record, only or [], diff, ignore or [], once)
+            code = _replay(runnable, replaying, options, surroundings)
+        else:
+            _refuse_alone(only, diff, ignore)
+            code, _ = _run(runnable, options, surroundings)
     except FlowctlError as error:
         if not machine_readable():
             raise
@@ -165,7 +192,48 @@ def _runnable(pipeline: DevPipeline | None, findings: list[Finding]) -> DevPipel
     return pipeline
 
 
-def _run(pipeline: DevPipeline, options: DevOptions, given: Surroundings) -> int:
+def _replaying(
+    file: Path, record: Path | None, only: list[str], diff: bool, ignore: list[str], once: bool
+) -> Replaying:
+    from flowctl_core.cli.dev_replay import Replaying
+    from flowctl_core.cli.session import absolute
+    from flowctl_core.errors import UsageError
+
+    if record is not None:
+        raise UsageError("--record and --replay-from exclude each other")
+    if ignore and not diff:
+        raise UsageError("--ignore says what --diff leaves out", hint="Add --diff.")
+    return Replaying(absolute(file), tuple(dict.fromkeys(only)), diff, tuple(ignore), once)
+
+
+def _refuse_alone(only: list[str] | None, diff: bool, ignore: list[str] | None) -> None:
+    from flowctl_core.errors import UsageError
+
+    for name, given in (("--only", only), ("--diff", diff), ("--ignore", ignore)):
+        if given:
+            raise UsageError(f"{name} is for recorded events", hint="Name a recording: --replay-from FILE.")
+
+
+def _replay(pipeline: DevPipeline, asked: Replaying, options: DevOptions, given: Surroundings) -> int:
+    from flowctl_core.cli.dev_replay import replay
+
+    once = dataclasses.replace(options, once=True)
+
+    def run(rerun: Rerun, listener: Callable[[str], Outlet]) -> tuple[int, bool]:
+        return _run(rerun.pipeline, once, given, rerun=rerun, listener=listener)
+
+    return replay(pipeline, asked, run)
+
+
+def _run(
+    pipeline: DevPipeline,
+    options: DevOptions,
+    given: Surroundings,
+    *,
+    rerun: Rerun | None = None,
+    listener: Callable[[str], Outlet] | None = None,
+) -> tuple[int, bool]:
+    """Returns the exit code, and whether the user ended the pipeline."""
     from flowctl_core.cli.dev_lines import JsonLines, PlainLines
     from flowctl_core.cli.dev_screen import Screen, usable
     from flowctl_core.cli.session import absolute, make_engine
@@ -197,18 +265,21 @@ def _run(pipeline: DevPipeline, options: DevOptions, given: Surroundings) -> int
     )
     context.images = ways.images
     _check_environments(context)
-    if given.record is not None:
-        context.recorder = _recorder(pipeline, absolute(given.record))
+    context.rerun = rerun
+    recorder = _recorder(pipeline, absolute(given.record)) if given.record is not None else None
+    kept = recorder.outlet if recorder is not None else None
+    context.listeners = tuple(each for each in (listener, kept) if each is not None)
     supervisor = Supervisor(context, engine)
     if screen is not None:
         screen.open(supervisor)
     try:
-        return supervisor.run()
+        return supervisor.run(), supervisor.interrupted
     finally:
         if screen is not None:
             screen.close()
-        if context.recorder is not None:
-            _tell_recording(context.recorder)
+        if recorder is not None:
+            recorder.close()
+            _tell_recording(recorder)
 
 
 def _recorder(pipeline: DevPipeline, file: Path) -> Recorder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,9 @@ from flowctl_core.dev.secrets_file import Mask
 
 if TYPE_CHECKING:
     from flowctl_core.dev.control_plane.server import ControlPlane
+    from flowctl_core.dev.edges import Outlet
     from flowctl_core.dev.image_build import ImageBuilder
-    from flowctl_core.dev.recording.record import Recorder
+    from flowctl_core.dev.recording.rerun import Rerun
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,10 @@ class Context:
     dead_letters: DeadLetters
     images: ImageBuilder | None = None
     """Makes images of sources; None: they run as processes."""
-    recorder: Recorder | None = None
-    """Keeps every event; None: nobody asked for it."""
+    listeners: tuple[Callable[[str], Outlet], ...] = ()
+    """Each makes, for a component's id, what gets that component's events beside the edges."""
+    rerun: Rerun | None = None
+    """Recorded events that stand in for components; None: everything runs."""
     control: ControlPlane | None = None
     """Where components register; None until it serves, or when it cannot."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.dev.building import Builds
 from flowctl_core.dev.context import Context
-from flowctl_core.dev.edges import Feed, Tap
+from flowctl_core.dev.edges import Feed, Outlet, Tap
 from flowctl_core.dev.events import ComponentStatus, DevEvent
 from flowctl_core.dev.keeper import Keeper
 from flowctl_core.dev.pipeline import needs
+from flowctl_core.dev.recording.play import Player
 from flowctl_core.dev.watching import Watcher
 from flowctl_core.errors import FlowctlError, PipelineError
 from flowctl_core.job import Engine
@@ -39,6 +40,7 @@ class Supervisor:
         self._builds = Builds(
             engine, self._loop, self._watcher.watch, offline=context.options.offline, images=context.images
         )
+        self._player: Player | None = None
         self.keepers = self._wire()
         """In the order in which they start."""
         self._by_id = {keeper.id: keeper for keeper in self.keepers}
@@ -61,9 +63,16 @@ class Supervisor:
             self._leave()
             for number, handler in before.items():
                 signal.signal(number, handler)
+        if self._player is not None and self._player.problem is not None:
+            self._failure = self._failure or self._player.problem.message
         code = PipelineError.exit_code if self._failure is not None else 0
         self.context.tell(DevEvent(event="end", exit_code=code, text=self._failure, components=tuple(self.statuses())))
         return code
+
+    @property
+    def interrupted(self) -> bool:
+        """True when the user ended it."""
+        return self._interrupts > 0
 
     def statuses(self) -> list[ComponentStatus]:
         """Where all components stand, in the order of their start."""
@@ -98,20 +107,29 @@ class Supervisor:
             for c in order
             if c.id in piped and (c.stage in ("sources", "processors") or context.pipeline.readers(c.id))
         }
-        if context.recorder is not None:
+        for listener in context.listeners:
             for id in taps:
-                taps[id].connect(context.recorder.outlet(id))
+                taps[id].connect(listener(id))
+        rerun = context.rerun
+        played: dict[str, list[Outlet]] = {id: [] for id in rerun.played} if rerun is not None else {}
         keepers = []
         for component in order:
             feed = None
             sources = [id for id in component.entry.inputs if id in taps]
-            if component.id in piped and sources:
+            recorded = [id for id in component.entry.inputs if id in played]
+            if component.id in piped and (sources or recorded):
                 options = context.options
                 feed = Feed(component.id, window=options.window, keep=options.replay)
                 for id in dict.fromkeys(sources):
                     taps[id].connect(feed.edge(id))
+                if recorded:
+                    edge = feed.edge("the recording")  # one for all: edges would take turns
+                    for id in recorded:
+                        played[id].append(edge)
             tap = taps.get(component.id)
             keepers.append(Keeper(component, context, feed, tap, self._consider))
+        if rerun is not None:
+            self._player = Player(rerun.recording, played)
         return keepers
 
     def _begin(self) -> None:
@@ -127,6 +145,8 @@ class Supervisor:
         if watching:
             self._watcher.start()
         self._builds.build_all()
+        if self._player is not None:
+            self._player.start()
         self._serve_control_plane()  # while builds run
         self._consider()
 
@@ -231,8 +251,8 @@ class Supervisor:
             for copy in keeper.copies:
                 copy.kill()
         self.context.launcher.close()
-        if self.context.recorder is not None:
-            self.context.recorder.close()
+        if self._player is not None:
+            self._player.stop()
         if self.context.control is not None:
             self.context.control.stop()
 
