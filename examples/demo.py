@@ -4,6 +4,7 @@ The last one goes the whole way: published on a registry of its own, built there
 
 ./dev demo              # all of examples/
 ./dev demo rust-processor
+./dev demo pipeline     # the four of them as one pipeline, with `flowctl dev`
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ ARGUMENTS = {
 RELEASED = "go-source"
 """The example that a release is made of; any machine can build Go for every platform."""
 PLATFORMS = "linux/amd64,linux/arm64,darwin/amd64"
+
+PIPELINE = EXAMPLES / "pipeline"
+LEDGERS = 20
+"""That the pipeline works off in the demo."""
 
 TRANSFERS = "".join(
     json.dumps({"type": "transfer", "ledger": 100 + n, "asset": "USDC", "from": "A", "to": "B", "amount": amount})
@@ -176,6 +181,24 @@ def release(folder: Path) -> bool:
     return not code
 
 
+def pipeline(folder: Path) -> int:
+    """Run the pipeline of all four languages until it has worked off 20 ledgers; 1 when the sink has not kept them."""
+    archive = folder / "archive"
+    shutil.rmtree(archive, ignore_errors=True)
+    say(f"$ LEDGERS={LEDGERS} RATE=0 flowctl dev --once examples/{folder.name}")
+    ledgers = {"LEDGERS": str(LEDGERS), "RATE": "0"}
+    code = subprocess.run(
+        [FLOWCTL, "dev", "--once", str(folder)], env={**os.environ, **ledgers}, check=False
+    ).returncode
+    kept = {file.name: file.read_text().count("\n") for file in sorted(archive.glob("*.ndjson"))}
+    say()
+    for name, events in kept.items():
+        say(f"examples/{folder.name}/archive/{name}: {events} events")
+    good = code == 0 and len(kept) == 2 and all(kept.values())
+    say("the pipeline ran through" if good else f"the pipeline did not do its work; exit code {code}")
+    return 0 if good else 1
+
+
 def publish(folder: Path) -> bool:
     """From a repository to a verified program on another machine, by a registry; True when all went well."""
     lacking = story.missing()
@@ -195,6 +218,8 @@ def main() -> int:
     """Show the examples named on the command line, or all; 1 when something failed."""
     folders = sorted(file.parent for file in EXAMPLES.glob("*/component.yaml"))
     wanted = sys.argv[1:]
+    if wanted == [PIPELINE.name]:
+        return pipeline(PIPELINE)
     unknown = set(wanted) - {folder.name for folder in folders}
     if unknown:
         say(f"no example {', '.join(sorted(unknown))}; there are {', '.join(folder.name for folder in folders)}")

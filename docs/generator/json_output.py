@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from flowctl_core.cli import bundle_documents as b
 from flowctl_core.cli import documents as d
+from flowctl_core.dev.events import DevEvent
 from flowctl_core.models import BuildReport, CleanReport
 from flowctl_core.models import installation as i
 from flowctl_core.models import remote_build as r
@@ -34,6 +35,11 @@ DOCUMENTS: dict[str, tuple[str, type[BaseModel]]] = {
     "flowctl component sign": ("", SigningReport),
     "flowctl component clean": ("", CleanReport),
     "flowctl component init": ("", d.InitDocument),
+    "flowctl dev": (
+        "One such object a line, until the event `end`; a failure before the start is one line too.",
+        DevEvent,
+    ),
+    "flowctl dev --check": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
     "flowctl component validate": ("Exit code 10 when `valid` is false.", d.ValidateDocument),
     "flowctl component publish": ("Exit code 95 when the build failed.", r.PublishReport),
     "flowctl build list": ("", r.RemoteBuilds),

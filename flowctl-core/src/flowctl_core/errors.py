@@ -353,6 +353,20 @@ class TrustError(FlowctlError):
     http_status = 502
 
 
+class PipelineError(FlowctlError):
+    """A pipeline that runs here ended with a component that failed."""
+
+    code = "pipeline"
+    exit_code = 80
+
+
+class ComponentStartError(PipelineError):
+    """A component of a pipeline could not be started."""
+
+    code = "component-start"
+    exit_code = 81
+
+
 class InternalError(FlowctlError):
     """A fault in flowctl itself; please report it."""
 

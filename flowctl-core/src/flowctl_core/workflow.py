@@ -113,9 +113,12 @@ def run_plan(job: Job) -> Plan:
     return job.plan
 
 
-def run_build(job: Job) -> BuildReport:
-    """Build one component for this host (profile dev)."""
-    _build(job)
+def run_build(job: Job, *, linked: Step = lambda job: None) -> BuildReport:
+    """Build one component for this host (profile dev).
+
+    `linked` is called as soon as the program is in its place; what is only of use to the next build comes after it.
+    """
+    _build(job, linked=linked)
     return report(job)
 
 
@@ -133,7 +136,7 @@ def _tell_waiting(job: Job) -> Callable[[int | None], None]:
     return waiting
 
 
-def _build(job: Job, then: Step = lambda job: None) -> None:
+def _build(job: Job, then: Step = lambda job: None, linked: Step = lambda job: None) -> None:
     """Take the local way, holding the component's lock from the first step that writes."""
     for step in DECIDE:  # where nothing can be built, no folder is made
         step(job)
@@ -146,7 +149,7 @@ def _build(job: Job, then: Step = lambda job: None) -> None:
             step(job)
             if job.done:
                 break
-        for step in FINISH:
+        for step in (FINISH[0], linked, *FINISH[1:]):
             step(job)
         _log.debug("%s: cache %s", job.root, job.cache)
         then(job)

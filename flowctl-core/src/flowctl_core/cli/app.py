@@ -17,6 +17,7 @@ from flowctl_core.cli import (
     cache,
     component,
     config,
+    dev,
     doctor,
     keys,
     login,
@@ -36,6 +37,7 @@ from flowctl_core.errors import UsageError
 _ORDER = (
     "component",
     "bundle",
+    "dev",
     "login",
     "logout",
     "whoami",
@@ -74,6 +76,7 @@ app = typer.Typer(
 )
 app.add_typer(component.app, name="component")
 app.add_typer(bundle.app, name="bundle")
+app.command("dev", short_help="Run a pipeline here; edit, and it runs.")(dev.dev)
 app.command("login", short_help="Sign in to a registry and pin its trust root.")(login.login)
 app.command("logout", short_help="Forget the token of a registry.")(login.logout)
 app.command("whoami", short_help="Show whom a registry takes you for.")(login.whoami)

@@ -74,9 +74,14 @@ def tool_environment(
     return {**kept, **plan_environment}
 
 
+def is_secret_name(name: str) -> bool:
+    """True for the name of a variable that holds a token, password or key."""
+    return _SECRET.fullmatch(name) is not None
+
+
 def _reaches_tools(name: str, declared: frozenset[str]) -> bool:
     if _NEVER.fullmatch(name):
         return False
     if name in declared or _REGISTRY_AUTHENTICATION.fullmatch(name):
         return True
-    return _KEPT.fullmatch(name) is not None and _SECRET.fullmatch(name) is None
+    return _KEPT.fullmatch(name) is not None and not is_secret_name(name)

@@ -1,0 +1,1 @@
+"""Local development: a pipeline of locally built components that reloads what changed. Only `flowctl dev` uses it."""
