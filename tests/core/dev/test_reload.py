@@ -150,3 +150,37 @@ def test_replay_gives_a_restarted_component_the_last_events_again(dev, mid):
     before, n = map(int, gap.split()[1:])
     assert before + 1 - n == replayed["replayed"]
     assert last == f"last {run.status('gen')['events_out']}"
+
+
+GO = """package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+)
+
+func main() {
+	fmt.Fprintln(os.Stderr, "version 0")
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		fmt.Println(lines.Text())
+	}
+}
+"""
+
+
+@pytest.mark.requires_tool("go")
+def test_a_program_that_a_language_builds_is_swapped(dev, mid):
+    for name in ("component.yaml", "build.sh", "mid.awk"):
+        (mid / name).unlink()
+    (mid / "go.mod").write_text("module example.com/mid\n\ngo 1.23\n")
+    (mid / "main.go").write_text(GO)
+    run = dev(PIPELINE)
+    after = run.line("version 0")
+    run.event("ready", "out")
+    (mid / "main.go").write_text(GO.replace("version 0", "version 1"))
+    after = run.line("version 1", after=after)
+    assert run.interrupt() == 0
+    assert len(run.of("draining", "mid")) == 1
+    assert run.status("mid")["rebuilds"] == 1
+    assert run.lines("out") == [f"last {run.status('gen')['events_out']}"]

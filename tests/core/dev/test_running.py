@@ -139,6 +139,8 @@ def test_what_is_no_json_goes_to_the_dead_letters(dev, tmp_path):
     assert run.end() == 0, run.told()
     assert run.lines("count") == ["2"]
     assert run.status("gen")["dead_letters"] == 1
+    (told,) = run.of("dead-letters", "gen")
+    assert told["text"].startswith("wrote a line that is no JSON; kept in ")
     (letter,) = (tmp_path / ".flowctl" / "dev" / "dead-letters.ndjson").read_text().splitlines()
     assert json.loads(letter)["text"] == "oops"
 

@@ -124,7 +124,9 @@ def dev(
     from flowctl_core.dev.context import DevOptions
     from flowctl_core.errors import FlowctlError
 
-    options = DevOptions(once=once, replay=replay, window=window, grace_s=grace, offline=offline)
+    options = DevOptions(
+        once=once, replay=replay, window=window, grace_s=grace, offline=offline, tell_status=machine_readable()
+    )
     surroundings = Surroundings(mode, secrets, record, plain)
     try:
         runnable = _runnable(read, findings)

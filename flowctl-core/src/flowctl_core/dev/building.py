@@ -171,8 +171,7 @@ class Builds:
             if program is None:
                 raise BuildError(f"the build of {source.root} made no program to start")
             before, source.artifacts = source.artifacts, tuple(artifact.digest for artifact in made.artifacts)
-            # What a script runs may be read from the source itself (Python, Node): any input counts.
-            changed = before != source.artifacts or made.cache != "fresh"
+            changed = before != source.artifacts or (made.cache != "fresh" and not _complete(program, made))
             self._made(source, Built(program, changed, made, source.heard))
 
         run_build(job, linked=linked)
@@ -221,6 +220,13 @@ class _Steps:
 
     def warning(self, text: str) -> None:
         """Stands in the report."""
+
+
+def _complete(program: Path, made: BuildReport) -> bool:
+    """True for one whole file of machine code: equal bytes are the same program. What a script runs may be read from
+    the source itself (Python, Node): there any input counts."""
+    with program.open("rb") as file:
+        return file.read(2) != b"#!" and all(artifact.kind != "tree" for artifact in made.artifacts)
 
 
 def _look(source: _Source) -> Seen:

@@ -39,6 +39,8 @@ class DevOptions:
     """Seconds from SIGTERM to SIGKILL."""
     offline: bool = False
     """Builds use no network."""
+    tell_status: bool = False
+    """Tell every second where all components stand, if that changed."""
 
 
 @dataclass

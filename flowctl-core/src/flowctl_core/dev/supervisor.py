@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from flowctl_core.dev.control_plane.health import Health
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TICK_S = 1.0
+"""Seconds between looks at the counters."""
 STORM = 50
 """Paths that change within one debounce and are no edit by hand."""
 CALM_S, LONGEST_STORM_S = 0.5, 15.0
@@ -47,6 +49,8 @@ class Supervisor:
         self._files: dict[Path, Keeper] = {}
         self._storms: dict[Path, tuple[float, float]] = {}
         """Where many files change: when that began, and when it was last heard of."""
+        self._told_letters: dict[str, int] = {}
+        self._told_status: tuple[ComponentStatus, ...] = ()
         self._interrupts = 0
         self._ending_rest = False
         self._paused = False
@@ -65,6 +69,7 @@ class Supervisor:
                 signal.signal(number, handler)
         if self._player is not None and self._player.problem is not None:
             self._failure = self._failure or self._player.problem.message
+        self._tell_dead_letters()
         code = PipelineError.exit_code if self._failure is not None else 0
         self.context.tell(DevEvent(event="end", exit_code=code, text=self._failure, components=tuple(self.statuses())))
         return code
@@ -148,7 +153,30 @@ class Supervisor:
         if self._player is not None:
             self._player.start()
         self._serve_control_plane()  # while builds run
+        self._loop.later(TICK_S, self._tick)
         self._consider()
+
+    def _tick(self) -> None:
+        """What nobody tells of by itself: counters."""
+        self._tell_dead_letters()
+        if self.context.options.tell_status:
+            statuses = tuple(self.statuses())
+            if statuses != self._told_status:
+                self.context.tell(DevEvent(event="status", components=statuses))
+                self._told_status = statuses
+        self._loop.later(TICK_S, self._tick)
+
+    def _tell_dead_letters(self) -> None:
+        for keeper in self.keepers:
+            known = self._told_letters.get(keeper.id, 0)
+            new = keeper.tap.dead_letters - known if keeper.tap is not None else 0
+            if new:
+                self._told_letters[keeper.id] = known + new
+                lines = "a line that is" if new == 1 else f"{new:,} lines that are"
+                letters = self.context.dead_letters
+                where = letters.problem or f"kept in {letters.path}"
+                text = f"wrote {lines} no JSON; {where}"
+                self.context.tell(DevEvent(event="dead-letters", component=keeper.id, text=text))
 
     def _serve_control_plane(self) -> None:
         """Components that know `flowctl.v1` register there; the others never notice."""
