@@ -119,11 +119,11 @@ def _fetch_all(
     """Several at once. When one fails or the user interrupts, the others stop where they are."""
     stopped = threading.Event()
     with ThreadPoolExecutor(max(1, min(_AT_ONCE, len(choices)))) as pool:
-        running = [
-            pool.submit(fetch, each, room, rules[each.registry.url], progress(each), platforms, stopped.is_set)
-            for each in choices
-        ]
-        try:
+        try:  # from the first on: an interruption finds none of them unattended
+            running = [
+                pool.submit(fetch, each, room, rules[each.registry.url], progress(each), platforms, stopped.is_set)
+                for each in choices
+            ]
             for each in wait(running, return_when=FIRST_EXCEPTION).done:
                 each.result()
         except BaseException as error:
