@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
+import signal
+import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +47,24 @@ def test_an_interruption_that_python_drops_comes_again(how: str, wait: str, says
 
 def test_other_exceptions_that_python_drops_are_still_shown() -> None:
     assert "another mistake" in run(OTHERS).stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_waits_says_that_it_was_interrupted(tmp_path: Path, number: signal.Signals) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = {"HOME": str(tmp_path), "FLOWCTL_REGISTRY_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flowctl_core", "component", "search", "x"],
+            env={"PATH": os.environ["PATH"], **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        silent.settimeout(120)
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(number)
+            said = process.communicate(timeout=120)
+    assert (process.returncode, said[0]) == (130, "")
+    assert "error: interrupted" in said[1]

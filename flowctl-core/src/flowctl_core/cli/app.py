@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,7 +29,7 @@ from flowctl_core.cli import (
     why,
 )
 from flowctl_core.cli.console import machine_readable, say_aside
-from flowctl_core.cli.failure import exit_code
+from flowctl_core.cli.failure import as_flowctl_error, exit_code
 from flowctl_core.cli.global_flags import accept_everywhere
 from flowctl_core.cli.global_options import GLOBAL, LogLevel, OutputFormat
 from flowctl_core.cli.options import Output
@@ -139,6 +140,7 @@ def _see_output_format(arguments: list[str]) -> None:
 
 def _invoke(arguments: list[str]) -> int:
     command = accept_everywhere(typer.main.get_command(app))
+    command.invoke = _heard(command.invoke)
     try:
         result = command.main(args=arguments, prog_name="flowctl", standalone_mode=False)
     except typer.Abort:
@@ -154,6 +156,18 @@ def _invoke(arguments: list[str]) -> int:
             raise
         raise usage from error
     return result if isinstance(result, int) else 0
+
+
+def _heard(invoke: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Interruptions as an error of ours: typer would make a silent exit of them."""
+
+    def hear(context: Any) -> Any:
+        try:
+            return invoke(context)
+        except KeyboardInterrupt as interruption:
+            raise as_flowctl_error(interruption) from None
+
+    return hear
 
 
 def _usage_error(error: Exception) -> UsageError | None:
