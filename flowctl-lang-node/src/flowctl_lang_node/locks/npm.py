@@ -1,4 +1,4 @@
-"""package-lock.json and npm-shrinkwrap.json, versions 2 and 3 (https://docs.npmjs.com/cli/configuring-npm/package-lock-json).
+"""package-lock.json and npm-shrinkwrap.json, versions 2 and 3 (npm's own documentation of package-lock.json).
 
 Keys are the places of packages in node_modules; who gets which is found as Node.js does, from the inside outwards.
 """
