@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 
 GEN = """
@@ -204,3 +206,36 @@ def test_done_means_done(dev, program):
     status = run.status("out")
     assert run.lines("out") == ["0", "1", "2"]
     assert status["lost"] > 0
+
+
+def test_a_stray_that_cannot_be_found_does_not_hold_the_pipeline(dev, program, alive):
+    """It left the group and lost the environment by which it would be known, and keeps the output open."""
+    program("gen.py", GEN)
+    program(
+        "mid.py",
+        """
+        import subprocess, sys
+        stray = subprocess.Popen(["sleep", "300"], start_new_session=True, env={})
+        print("stray", stray.pid, file=sys.stderr, flush=True)
+        for line in sys.stdin:
+            print(line, end="", flush=True)
+        """,
+    )
+    run = dev(
+        """
+        sources:
+          - {id: gen, path: gen.py}
+        processors:
+          - {id: mid, path: mid.py, inputs: [gen]}
+        sinks:
+          - {id: out, command: [wc, -l], inputs: [mid]}
+        """,
+        "--grace",
+        "60",
+    )
+    run.line("stray")
+    try:
+        assert run.interrupt() == 0
+        assert run.lines("out") == [str(run.status("gen")["events_out"])]
+    finally:
+        os.kill(int(run.lines("mid")[0].split()[1]), signal.SIGKILL)

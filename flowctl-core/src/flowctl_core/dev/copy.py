@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flowctl_core.dev.edges import Delivery
     from flowctl_core.dev.keeper import Keeper
 
+LINGER_S = 5.0
+"""Seconds of silence after which the output of a process that has ended counts as ended too."""
 Ending = Literal["swap", "stop"]
 
 
@@ -193,8 +195,9 @@ class Copy:
         tap = self.keeper.tap
         if tap is not None and self.keeper.component.replicas <= 1:
             read = tap.bytes
-            while not tap.drained.wait(5.0):
-                if tap.bytes == read and self.context.stopping:
+            while not tap.drained.wait(LINGER_S):
+                # Something that cannot be found holds the pipe open and is silent; those behind wait for nothing.
+                if tap.bytes == read and not self.keeper.waited_for:
                     tap.abandon()
                 read = tap.bytes
         self.context.loop.post(partial(self._gone, instance, code))

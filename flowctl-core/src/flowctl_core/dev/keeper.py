@@ -15,16 +15,22 @@ from flowctl_core.noop import fingerprint
 
 if TYPE_CHECKING:
     from flowctl_core.dev.building import Built
-    from flowctl_core.dev.edges import Feed, Tap
+    from flowctl_core.dev.edges import Edge, Feed, Tap
 
 
 class Keeper:
     """One component. Its methods are called in the loop's thread."""
 
     def __init__(
-        self, component: DevComponent, context: Context, feed: Feed | None, tap: Tap | None, changed: Callable[[], None]
+        self,
+        component: DevComponent,
+        context: Context,
+        feed: Feed | None,
+        tap: Tap | None,
+        changed: Callable[[], None],
+        outgoing: list[Edge],
     ) -> None:
-        """`changed()` is called whenever the component's state did."""
+        """`changed()` is called whenever its state did; `outgoing` fills up as those behind it are wired."""
         self.component = component
         self.context = context
         self.feed = feed
@@ -32,6 +38,7 @@ class Keeper:
         self.changed = changed
         self.rebuilds = 0
         self.copies = [Copy(self, replica) for replica in range(component.replicas)]
+        self._outgoing = outgoing
         self._program: Path | None = None
         self._image: str | None = None
         self._building = False
@@ -78,6 +85,11 @@ class Keeper:
     def running(self) -> bool:
         """True while a process of it is there."""
         return any(copy.instance is not None for copy in self.copies)
+
+    @property
+    def waited_for(self) -> bool:
+        """True while those behind it have not taken all that it gave, so that its output may be held back."""
+        return any(edge.counters.lag for edge in self._outgoing)
 
     def argv(self) -> tuple[str, ...]:
         """What is started; of an image its arguments."""

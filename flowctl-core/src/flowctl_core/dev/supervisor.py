@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flowctl_core.dev.building import Builds
 from flowctl_core.dev.context import Context
-from flowctl_core.dev.edges import Feed, Outlet, Tap
+from flowctl_core.dev.edges import Edge, Feed, Outlet, Tap
 from flowctl_core.dev.events import ComponentStatus, DevEvent
 from flowctl_core.dev.keeper import Keeper
 from flowctl_core.dev.pipeline import needs
@@ -117,6 +117,7 @@ class Supervisor:
                 taps[id].connect(listener(id))
         rerun = context.rerun
         played: dict[str, list[Outlet]] = {id: [] for id in rerun.played} if rerun is not None else {}
+        outgoing: dict[str, list[Edge]] = {id: [] for id in taps}
         keepers = []
         for component in order:
             feed = None
@@ -126,13 +127,14 @@ class Supervisor:
                 options = context.options
                 feed = Feed(component.id, window=options.window, keep=options.replay)
                 for id in dict.fromkeys(sources):
-                    taps[id].connect(feed.edge(id))
+                    outgoing[id].append(edge := feed.edge(id))
+                    taps[id].connect(edge)
                 if recorded:
                     edge = feed.edge("the recording")  # one for all: edges would take turns
                     for id in recorded:
                         played[id].append(edge)
             tap = taps.get(component.id)
-            keepers.append(Keeper(component, context, feed, tap, self._consider))
+            keepers.append(Keeper(component, context, feed, tap, self._consider, outgoing.get(component.id, [])))
         if rerun is not None:
             self._player = Player(rerun.recording, played)
         return keepers
