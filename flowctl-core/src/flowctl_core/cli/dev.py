@@ -116,9 +116,8 @@ def dev(
 
     file = absolute(pipeline)
     file = file / "pipeline.yaml" if file.is_dir() else file
-    read, findings = _read(file)
     if check:
-        _show_check(read, findings)
+        _show_check(*_read(file))
         return
     from flowctl_core.cli.dev_lines import write_failure
     from flowctl_core.dev.context import DevOptions
@@ -129,7 +128,7 @@ def dev(
     )
     surroundings = Surroundings(mode, secrets, record, plain)
     try:
-        runnable = _runnable(read, findings)
+        runnable = _runnable(*_read(file))
         if replay_from is not None:
             replaying = _replaying(replay_from, record, only or [], diff, ignore or [], once)
             code = _replay(runnable, replaying, options, surroundings)
@@ -147,7 +146,12 @@ def dev(
 def _read(file: Path) -> tuple[DevPipeline | None, list[Finding]]:
     from flowctl_core.dev.check import check_wiring
     from flowctl_core.dev.pipeline import read_dev_pipeline
+    from flowctl_core.errors import SpecError
+    from flowctl_core.specfile.content import display
 
+    if not file.exists():
+        hint = "Name pipeline.yaml or its folder: `flowctl dev examples/pipeline`."
+        raise SpecError(f"{display(file)} does not exist", hint=hint)
     reading = read_dev_pipeline(file, namespace=GLOBAL.namespace)
     findings = list(reading.findings)
     if reading.pipeline is not None:

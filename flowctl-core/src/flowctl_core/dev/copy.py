@@ -17,7 +17,7 @@ from flowctl_core.dev.restart import Restarts
 from flowctl_core.errors import FlowctlError
 
 if TYPE_CHECKING:
-    from flowctl_core.dev.edges import Delivery
+    from flowctl_core.dev.edges import Delivery, Returned
     from flowctl_core.dev.keeper import Keeper
 
 LINGER_S = 5.0
@@ -40,6 +40,7 @@ class Copy:
         self.instance: Instance | None = None
         self.restarts = Restarts(keeper.component.entry.restart_policy)
         self._delivery: Delivery | None = None
+        self._returned: Returned | None = None
         self._health: HealthWatch | None = None
         self._ending: Ending | None = None
         self._asked = False
@@ -84,6 +85,7 @@ class Copy:
         self._ending, self._asked, self.starts = None, False, self.starts + 1
         if keeper.feed is not None and instance.stdin is not None:
             self._delivery = keeper.feed.attach(instance.stdin, close=instance.close_stdin)
+        self._tell_replay()
         if keeper.tap is not None:
             keeper.tap.attach(instance.stdout)
         else:
@@ -229,13 +231,18 @@ class Copy:
         if delivery is None or feed is None:
             return
         replay = self.context.options.replay if restarted else 0
-        returned = feed.detach(delivery, crashed=code != 0, replay=replay)
-        if restarted and (returned.replayed or returned.older):
-            text = f"{returned.replayed:,} events are sent again"
-            if returned.older:
-                text += f"; {returned.older:,} older ones may not have been finished"
-            told = DevEvent(event="replayed", component=self.name, text=text, replayed=returned.replayed)
-            self._tell(told.model_copy(update={"older": returned.older}))
+        self._returned = feed.detach(delivery, crashed=code != 0, replay=replay)
+
+    def _tell_replay(self) -> None:
+        """What the process that has just started gets again."""
+        returned, self._returned = self._returned, None
+        if returned is None or not (returned.replayed or returned.older):
+            return
+        text = f"{returned.replayed:,} events are sent again"
+        if returned.older:
+            text += f"; {returned.older:,} older ones may not have been finished"
+        told = DevEvent(event="replayed", component=self.name, text=text, replayed=returned.replayed)
+        self._tell(told.model_copy(update={"older": returned.older}))
 
     def _stopped(self, instance: Instance, code: int) -> None:
         self.state = "stopped"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowctl_core.dev.control_plane.health import Health
-from flowctl_core.errors import FlowctlError
+from flowctl_core.errors import FlowctlError, PipelineError
 
 if TYPE_CHECKING:
     import grpc
@@ -19,10 +19,8 @@ _MESSAGE_LIMIT = 2**20
 _SERVICE = "flowctl.v1.ControlPlaneService"
 
 
-class ControlPlaneError(FlowctlError):
+class ControlPlaneError(PipelineError):
     """The control plane cannot be served."""
-
-    code = "control_plane"
 
 
 @dataclass(frozen=True, slots=True)

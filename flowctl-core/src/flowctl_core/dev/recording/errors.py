@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from flowctl_core.errors import FlowctlError
+from flowctl_core.errors import UsageError
 
 
-class RecordingError(FlowctlError):
+class RecordingError(UsageError):
     """A recording cannot be written or read, or does not fit the pipeline."""
-
-    code = "recording"
-    exit_code = 2
-    http_status = 400
