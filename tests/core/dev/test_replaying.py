@@ -19,12 +19,13 @@ metadata: {name: doubling}
 spec:
   sources:
     - {id: odd, command: [sh, -c, 'for n in 1 3 5; do echo "{\\"n\\":$n}"; done; echo ran >> sources-ran']}
-    - {id: even, command: [sh, -c, 'for n in 2 4; do echo "{\\"n\\":$n}"; done']}
+    - {id: even, command: [sh, -c, 'while [ ! -e sources-ran ]; do sleep 0.1; done; sleep 1; for n in 2 4; do echo "{\\"n\\":$n}"; done']}
   processors:
     - {id: double, path: double, inputs: [odd, even]}
   sinks:
     - {id: archive, command: [sh, -c, 'cat >> archived'], inputs: [double]}
 """
+"""The order in which two sources come together is nobody's promise: one is later here."""
 DOUBLE = """\
 #!{python}
 import json, sys
