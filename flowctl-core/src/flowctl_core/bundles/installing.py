@@ -143,7 +143,7 @@ def _placed(bundle: ReceivedBundle, room: Room) -> InstalledBundle:
         record = _fill(staged, bundle, room, record)
         atomic_write(staged / RECORD, record.model_dump_json(indent=1).encode() + b"\n")
         atomic_replace(staged, folder)
-    except BaseException:
+    except BaseException:  # also Ctrl-C: half a folder must not stay
         with suppress(OSError):
             remove_any(staged)
         raise

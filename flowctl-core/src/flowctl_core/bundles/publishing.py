@@ -157,7 +157,7 @@ def build_members(
         running = {name: pool.submit(one, name, prepared) for name, prepared in wanted.items()}
         try:
             wait(running.values())
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nobody else stops the threads
             stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from flowctl_core.errors import NotFoundError, RemoteError, SpecError, UsageError, VerificationError
 from flowctl_core.install.checking import Rules, refuse_other_origin
 from flowctl_core.install.installing import Room
-from flowctl_core.install.lockfile import NAME
+from flowctl_core.install.lockfile import NAME, check_locked_registry, locked_for
 from flowctl_core.install.plan import Choice
-from flowctl_core.install.ranges import choose, in_range
+from flowctl_core.install.ranges import choose
 from flowctl_core.install.remote import RemoteRegistry
 from flowctl_core.install.request import ANY, Request
 from flowctl_core.install.transfer import receive_all
@@ -84,23 +84,10 @@ def choose_bundle(
 
     Raises UsageError, NotFoundError, TrustError, VerificationError where the lockfile and the registry disagree.
     """
-    kept = lock.bundles.get(request.component) if lock is not None else None
-    if kept is None and locked:
-        raise UsageError(f"{NAME} has no bundle {request.component}", hint="Install it without --locked to lock it.")
-    if kept is not None and not in_range(kept.version, request.wanted, prereleases=True):
-        if locked:
-            raise UsageError(
-                f"{NAME} has {request.component} {kept.version}, which is not in {request.wanted}",
-                hint="Leave the range out, or --locked.",
-            )
-        kept = None
-    if kept is not None and kept.registry.rstrip("/") != registry.url.rstrip("/"):
-        raise VerificationError(
-            f"check identity failed: {NAME} has the bundle {request.component} from {kept.registry}; {registry.url} "
-            f"answers for {request.namespace} here",
-            check="identity",
-            hint="Correct `registries` in your configuration, or lock it anew.",
-        )
+    what = f"the bundle {request.component}"
+    kept = locked_for(lock.bundles if lock is not None else {}, request, what, locked=locked)
+    if kept is not None:
+        check_locked_registry(what, kept, registry.url, request.namespace)
     index = registry.index(request, "bundle").model_copy(update={"component": request.name})
     if kept is None:
         return BundleChoice(request, choose(index, request.wanted, prereleases=prereleases), registry, index)

@@ -97,7 +97,7 @@ def run_members(
                         name = running.pop(future)
                         outcomes[name] = future.result()
                         order.done(name)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: nobody else ends the tools of the others
             for future in running:
                 future.cancel()
             cancel()

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from flowctl_core.cli.console import counted, emit, say, table, warn
 from flowctl_core.cli.global_options import GLOBAL
-from flowctl_core.cli.installing import Remotes, Wishes, with_near
+from flowctl_core.cli.installing import Remotes, Wishes, index_of
 from flowctl_core.cli.session import load_configuration
 from flowctl_core.cli.summary import size_text
 from flowctl_core.client.registries import Registries
 from flowctl_core.client.session import Session
-from flowctl_core.errors import NotFoundError
 from flowctl_core.install.places import Home
 from flowctl_core.install.ranges import choose, is_version, sort_key
 from flowctl_core.install.request import parse_request
@@ -74,10 +73,7 @@ def show_component(reference: str, wishes: Wishes) -> None:
     request = parse_request(reference, GLOBAL.namespace)
     with Remotes([request], registry=wishes.registry, offline=wishes.offline) as remotes:
         registry = remotes.of(request.namespace)
-        try:
-            index = registry.index(request)
-        except NotFoundError as error:
-            raise with_near(error, [request], remotes) from error
+        index = index_of(request, remotes)
         wanted = request.wanted.removeprefix("v")
         version = wanted if wanted in index.versions else choose(index, request.wanted)
         base = f"/v1/components/{request.namespace}/{request.name}"

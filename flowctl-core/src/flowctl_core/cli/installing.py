@@ -26,6 +26,7 @@ from flowctl_core.locked import summary
 from flowctl_core.models.installation import InstallReport
 from flowctl_core.models.installed import Lock
 from flowctl_core.models.platform import Platform
+from flowctl_core.models.trust import ComponentIndex
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,14 @@ def read_platforms(targets: Sequence[str]) -> tuple[Platform, ...]:
         return tuple(Platform(each.strip()) for text in targets for each in text.split(","))
     except ValueError as error:
         raise UsageError(str(error)) from None
+
+
+def index_of(request: Request, remotes: Remotes) -> ComponentIndex:
+    """The signed index of a component. Raises NotFoundError with names that may have been meant, TrustError."""
+    try:
+        return remotes.of(request.namespace).index(request)
+    except NotFoundError as error:
+        raise with_near(error, [request], remotes) from error
 
 
 def with_near(error: NotFoundError, requests: Sequence[Request], remotes: Remotes) -> NotFoundError:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from flowctl_core.cli.console import counted, emit, say, table, warn
 from flowctl_core.cli.global_options import GLOBAL
-from flowctl_core.cli.installing import Remotes, Wishes, find_lock, is_on_path, lock_them, report, run, with_near
+from flowctl_core.cli.installing import Remotes, Wishes, find_lock, index_of, is_on_path, lock_them, report, run
 from flowctl_core.cli.summary import size_text
-from flowctl_core.errors import NotFoundError, UsageError
+from flowctl_core.errors import UsageError
 from flowctl_core.install.installing import Room
 from flowctl_core.install.links import linked
 from flowctl_core.install.places import Home
@@ -144,10 +144,7 @@ def show_versions(reference: str, wishes: Wishes) -> None:
     request = parse_request(reference, GLOBAL.namespace)
     with Remotes([request], offline=wishes.offline, registry=wishes.registry) as remotes:
         registry = remotes.of(request.namespace)
-        try:
-            index = registry.index(request)
-        except NotFoundError as error:
-            raise with_near(error, [request], remotes) from error
+        index = index_of(request, remotes)
         home, offline = Home.of_user(), registry.state().offline
         document = VersionsReport(
             component=request.component,

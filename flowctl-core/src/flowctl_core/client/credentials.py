@@ -123,7 +123,7 @@ def _from_keyring(url: str) -> str:
 
     try:
         token = keyring.get_password(_SERVICE, url)
-    except Exception as error:
+    except Exception as error:  # backends raise what D-Bus does; it becomes an error of ours
         raise ConfigError(
             f"the keyring does not give the token of {url}: {type(error).__name__}: {error}",
             hint="Unlock it, or set FLOWCTL_TOKEN.",
@@ -141,7 +141,7 @@ def _out_of_keyring(url: str) -> None:
         keyring.delete_password(_SERVICE, url)
     except PasswordDeleteError:
         return  # it has none
-    except Exception as error:
+    except Exception as error:  # likewise
         raise ConfigError(
             f"the keyring does not remove the token of {url}: {type(error).__name__}: {error}", hint="Unlock it."
         ) from error

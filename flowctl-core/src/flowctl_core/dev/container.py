@@ -17,6 +17,7 @@ from flowctl_core.dev.container_options import container_environment, limits, mo
 from flowctl_core.dev.launch import Instance, Launch, Launcher
 from flowctl_core.dev.streams import InputPump, OutputPump, plain_socket
 from flowctl_core.docker_engine.connect import DockerEngine
+from flowctl_core.docker_engine.leftovers import remove_leftovers
 from flowctl_core.errors import ComponentStartError, EngineError, FlowctlError
 from flowctl_core.runners import process_tree, watcher
 
@@ -39,7 +40,7 @@ class ContainerLauncher:
         self._engine = engine
         with engine.work("be asked about itself") as client:
             self._init = client.info().get("InitCommit", {}).get("ID") not in ("", "N/A", None)
-            _remove_leftovers(client)
+            remove_leftovers(client, LABEL)
 
     def prepare(self, images: Sequence[str], progress: Progress, *, offline: bool = False) -> None:
         """Bring these images in, so that starting takes no network. Raises ImageError, EngineError."""
@@ -191,23 +192,3 @@ class HybridLauncher:
         """Close both."""
         self._processes.close()
         self._containers.close()
-
-
-def _remove_leftovers(client: Any) -> None:
-    from docker.errors import APIError
-
-    for container in client.containers(all=True, filters={"label": LABEL}):
-        owner = container["Labels"].get(LABEL, "")
-        if owner.isdigit() and not _runs(int(owner)):
-            with suppress(APIError):
-                client.remove_container(container["Id"], force=True, v=True)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -126,7 +126,7 @@ def _fetch_all(
             ]
             for each in wait(running, return_when=FIRST_EXCEPTION).done:
                 each.result()
-        except BaseException as error:
+        except BaseException as error:  # also Ctrl-C: nobody else stops the threads
             stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
             if isinstance(error, KeyboardInterrupt):
@@ -141,7 +141,7 @@ def _place_all(fetched: Sequence[Fetched], room: Room) -> list[tuple[Fetched, In
     try:
         for each in fetched:
             placed.append((each, _place(each, room)))
-    except BaseException:
+    except BaseException:  # also Ctrl-C: all of them or none
         for each, record in placed:
             if each.before is None:
                 with suppress(OSError):

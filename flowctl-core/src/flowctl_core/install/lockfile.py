@@ -5,12 +5,15 @@ Read without pydantic by `flowctl_core.locked`, which answers when all is instal
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from flowctl_core.errors import SpecError, StoreError, VerificationError
+from flowctl_core.errors import SpecError, StoreError, UsageError, VerificationError
 from flowctl_core.install.checking import Verified
+from flowctl_core.install.ranges import in_range
+from flowctl_core.install.request import Request
 from flowctl_core.models.installed import Lock, LockedVersion
 from flowctl_core.models.trust import IndexedVersion
 from flowctl_core.store.files import atomic_write
@@ -59,6 +62,37 @@ def locked_version(requested: str, version: str, registry: str, verified: Verifi
         platforms=platforms,
         images={"index": images.index} | {str(each.platform): each.digest for each in images.images} if images else {},
     )
+
+
+def locked_for(lines: Mapping[str, LockedVersion], asked: Request, what: str, *, locked: bool) -> LockedVersion | None:
+    """The line of a lockfile that holds for a request; `what` is that in words.
+
+    None where there is none, or it is outside the range. Raises UsageError for these when it must be the lockfile's
+    (`locked`).
+    """
+    kept = lines.get(asked.component)
+    if kept is None:
+        if locked:
+            raise UsageError(f"{NAME} has no {what}", hint="Install it without --locked to lock it.")
+        return None
+    if in_range(kept.version, asked.wanted, prereleases=True):
+        return kept
+    if locked:
+        raise UsageError(
+            f"{NAME} has {what} {kept.version}, which is not in {asked.wanted}",
+            hint="Leave the range out, or --locked.",
+        )
+    return None
+
+
+def check_locked_registry(what: str, locked: LockedVersion, url: str, namespace: str) -> None:
+    """Raises VerificationError (`identity`) where another registry answers than the lockfile has."""
+    if locked.registry.rstrip("/") != url.rstrip("/"):
+        raise VerificationError(
+            f"check identity failed: {NAME} has {what} from {locked.registry}; {url} answers for {namespace} here",
+            check="identity",
+            hint="Correct `registries` in your configuration, or lock it anew.",
+        )
 
 
 def check_locked_digests(what: str, locked: LockedVersion, entry: IndexedVersion | None) -> None:

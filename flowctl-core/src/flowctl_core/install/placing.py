@@ -63,7 +63,7 @@ def place(
             record = _fill(staged, contents, record, files)
             atomic_write(staged / RECORD, _text(record))
             atomic_replace(staged, folder)
-        except BaseException:
+        except BaseException:  # also Ctrl-C: half a folder must not stay
             remove_any(staged)
             raise
         return record

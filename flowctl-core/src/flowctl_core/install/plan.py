@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flowctl_core.errors import NotFoundError, UsageError, VerificationError
-from flowctl_core.install.lockfile import NAME, check_locked_digests
-from flowctl_core.install.ranges import choose, in_range
+from flowctl_core.errors import NotFoundError, UsageError
+from flowctl_core.install.lockfile import NAME, check_locked_digests, check_locked_registry, locked_for
+from flowctl_core.install.ranges import choose
 from flowctl_core.install.remote import RemoteRegistry
 from flowctl_core.install.request import ANY, Request
 from flowctl_core.models.installed import Lock, LockedVersion, Origin
@@ -50,16 +50,8 @@ def choose_versions(
     """
     choices: dict[str, Choice] = {}
     for request in requests:
-        kept = lock.components.get(request.component) if lock is not None else None
-        if kept is None and locked:
-            raise UsageError(f"{NAME} has no {request.component}", hint="Install it without --locked to lock it.")
-        if kept is not None and not in_range(kept.version, request.wanted, prereleases=True):
-            if locked:
-                raise UsageError(
-                    f"{NAME} has {request.component} {kept.version}, which is not in {request.wanted}",
-                    hint="Leave the range out, or --locked.",
-                )
-            kept = None
+        lines = lock.components if lock is not None else {}
+        kept = locked_for(lines, request, request.component, locked=locked)
         choice = _choose(request, registry_for(request.namespace), kept, prereleases=prereleases)
         other = choices.setdefault(request.component, choice)
         if other.version != choice.version:
@@ -71,13 +63,8 @@ def choose_versions(
 
 
 def _choose(request: Request, registry: RemoteRegistry, kept: LockedVersion | None, *, prereleases: bool) -> Choice:
-    if kept is not None and kept.registry.rstrip("/") != registry.url.rstrip("/"):
-        raise VerificationError(
-            f"check identity failed: {NAME} has {request.component} from {kept.registry}; {registry.url} answers for "
-            f"{request.namespace} here",
-            check="identity",
-            hint="Correct `registries` in your configuration, or lock it anew.",
-        )
+    if kept is not None:
+        check_locked_registry(request.component, kept, registry.url, request.namespace)
     index = registry.index(request)
     if kept is None:
         return Choice(request, choose(index, request.wanted, prereleases=prereleases), registry, index)

@@ -94,7 +94,7 @@ def receive_all(
         try:
             for each in wait(running, return_when=FIRST_EXCEPTION).done:
                 each.result()
-        except BaseException as error:
+        except BaseException as error:  # also Ctrl-C: nobody else stops the threads
             stopped.set()
             pool.shutdown(wait=True, cancel_futures=True)
             if isinstance(error, VerificationError):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flowctl_core.docker_engine.connect import DockerEngine
+from flowctl_core.docker_engine.leftovers import remove_leftovers
 from flowctl_core.errors import CancelledError, EngineError, ToolchainError, ToolTimeoutError
 from flowctl_core.models.process import Command, CompletedCommand, OnLine
 from flowctl_core.runners import process_tree, watcher
@@ -54,7 +55,7 @@ class DockerRunner:
             about = client.info()
             self._user = None if own else _user(about)
             self._init = about.get("InitCommit", {}).get("ID") not in ("", "N/A", None)
-            _remove_leftovers(client)
+            remove_leftovers(client, _LABEL)
 
     def run(self, command: Command, *, on_line: OnLine | None = None) -> CompletedCommand:
         """See `flowctl_core.models.process.Runner`; `on_line` is called in the calling thread."""
@@ -214,23 +215,3 @@ def caller_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
-
-
-def _remove_leftovers(client: Any) -> None:
-    from docker.errors import APIError
-
-    for container in client.containers(all=True, filters={"label": _LABEL}):
-        owner = container["Labels"].get(_LABEL, "")
-        if owner.isdigit() and not _runs(int(owner)):
-            with suppress(APIError):
-                client.remove_container(container["Id"], force=True, v=True)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from flowctl_core.errors import StoreError
+from flowctl_core.liveness import is_alive
 from flowctl_core.store.files import STATE_DIR, make_state_dir, remove_any, system_refusals, temporary_name
 
 DIST = "dist"
@@ -64,12 +65,8 @@ def _remove_if_abandoned(left: Path) -> None:
     """The name carries the process that made it: one that still runs may be at work."""
     with suppress(OSError, ValueError):
         pid = int(left.name.rsplit(".", 2)[1].partition("-")[0])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+        if not is_alive(pid):
             remove_any(left)
-        except PermissionError:
-            return
 
 
 def place_release(made: Path, target: Path) -> None:

@@ -136,22 +136,14 @@ def sweep_abandoned(path: Path) -> None:
 
     Only for files that may be lost: a writer in another process namespace (a container on the same tree) looks gone.
     """
+    from flowctl_core.liveness import is_alive  # not on the no-op path, which reads this module
+
     with suppress(OSError):
         for left in path.parent.glob(f".{path.name[:100]}.*-*.tmp"):
             writer = left.name[len(path.name[:100]) + 2 :].partition("-")[0]
-            if writer.isascii() and writer.isdigit() and not _is_alive(int(writer)):
+            if writer.isascii() and writer.isdigit() and not is_alive(int(writer)):
                 with suppress(OSError):
                     remove_any(left)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
 
 
 def make_own_folder(state: Path, *names: str) -> Path:

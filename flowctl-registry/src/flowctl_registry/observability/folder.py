@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from flowctl_core.liveness import is_alive
+
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The library's own name for it."""
 
@@ -21,15 +23,5 @@ def forget_dead() -> None:
     """Gauges of processes that were killed count no more."""
     for path in Path(os.environ[FOLDER]).glob("gauge_live*_*.db"):
         number = path.stem.rpartition("_")[2]
-        if number.isdecimal() and not _lives(int(number)):
+        if number.isdecimal() and not is_alive(int(number)):
             path.unlink(missing_ok=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
